@@ -1,0 +1,87 @@
+# How a room of lib/ becomes a library, and a folder of tests/ a test program.
+#
+#   quorate_room(raft SOURCES core.cc … DEPENDS quorate::base)   -> quorate_raft, quorate::raft
+#   quorate_test(raft SOURCES core_test.cc … DEPENDS quorate::raft) -> test_raft, run by ctest
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET default)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+find_program(QUORATE_CCACHE ccache)
+if(QUORATE_CCACHE AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${QUORATE_CCACHE})
+endif()
+
+find_package(absl REQUIRED)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET GLOBAL libisal)
+if(QUORATE_GRPC)
+  find_package(Protobuf REQUIRED)
+  find_package(gRPC CONFIG REQUIRED)
+endif()
+
+add_library(quorate_build_flags INTERFACE)
+target_compile_options(quorate_build_flags INTERFACE -Wall -Wextra $<$<BOOL:${QUORATE_WERROR}>:-Werror>)
+if(QUORATE_SANITIZE)
+  target_compile_options(quorate_build_flags INTERFACE -fsanitize=${QUORATE_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(quorate_build_flags INTERFACE -fsanitize=${QUORATE_SANITIZE})
+endif()
+
+set_property(GLOBAL PROPERTY QUORATE_ROOMS "")
+
+function(quorate_room name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  set(target quorate_${name})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  add_library(quorate::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(${target}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${PROJECT_SOURCE_DIR}/lib)
+  target_link_libraries(${target} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS} $<BUILD_INTERFACE:quorate_build_flags>)
+  set_property(GLOBAL APPEND PROPERTY QUORATE_ROOMS ${target})
+endfunction()
+
+# Messages and services of proto/, compiled once each, in their own library: no public header shows them.
+#   quorate_proto(peer_proto PROTOS quorate/v1/peer.proto …)
+function(quorate_proto name)
+  cmake_parse_arguments(ARG "" "" "PROTOS;DEPENDS" ${ARGN})
+  set(target quorate_${name})
+  set(out ${CMAKE_BINARY_DIR}/proto)
+  set(sources)
+  foreach(proto IN LISTS ARG_PROTOS)
+    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
+    add_custom_command(
+      OUTPUT ${out}/${stem}.pb.cc ${out}/${stem}.pb.h
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${out}
+      COMMAND protobuf::protoc --cpp_out=${out} -I${PROJECT_SOURCE_DIR}/proto ${PROJECT_SOURCE_DIR}/proto/${proto}
+      DEPENDS ${PROJECT_SOURCE_DIR}/proto/${proto} VERBATIM)
+    list(APPEND sources ${out}/${stem}.pb.cc ${out}/${stem}.pb.h)
+  endforeach()
+  add_library(${target} STATIC ${sources})
+  add_library(quorate::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${out}>)
+  target_link_libraries(${target} PUBLIC protobuf::libprotobuf ${ARG_DEPENDS})
+  set_property(GLOBAL APPEND PROPERTY QUORATE_ROOMS ${target})
+endfunction()
+
+# A test program tests/<name>, linked with Catch2's main. LABELS select what a short run leaves out.
+function(quorate_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  set(target test_${name})
+  add_executable(${target} ${ARG_SOURCES})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${target} PRIVATE ${ARG_DEPENDS} quorate_catch_main quorate_build_flags)
+  add_test(NAME ${name} COMMAND ${target})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()

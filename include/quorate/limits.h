@@ -1,0 +1,47 @@
+// File: quorate/limits.h
+//
+// Every bound of the library in one place (fault F-X04): what arrives over a network or from a disk
+// is measured against these before memory is taken for it. Options may lower a limit, never raise it.
+#ifndef QUORATE_LIMITS_H_
+#define QUORATE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quorate::limits {
+
+// One batch, header included (Kafka's metadata log: 8 MiB).
+inline constexpr size_t kBatchBytesMax = 8u << 20;
+inline constexpr uint32_t kBatchRecordsMax = 1u << 20;
+// One proposal: all its records must fit into one batch with room for the header.
+inline constexpr size_t kProposalBytesMax = kBatchBytesMax - 4096;
+// What a leader may have on its way to one follower before it hears back.
+inline constexpr uint32_t kFetchCreditBytesMax = 16u << 20;
+// One message between peers, encoded: a fetch answer holds at least one batch.
+inline constexpr size_t kPeerMessageBytesMax = kBatchBytesMax + (1u << 20);
+// What may wait for one peer that doesn't read; over it the stream is cut (fault F-N13).
+inline constexpr size_t kPeerSendQueueBytesMax = 32u << 20;
+// One request or answer of the admin and broker services.
+inline constexpr size_t kRpcMessageBytesMax = 16u << 20;
+inline constexpr size_t kRpcMetadataBytesMax = 16u << 10;
+// Voters in a quorum, observers that a leader remembers, endpoints of one node.
+inline constexpr size_t kVotersMax = 31;
+inline constexpr size_t kObserversMax = 4096;
+inline constexpr size_t kEndpointsMax = 16;
+inline constexpr size_t kHostNameBytesMax = 255;
+inline constexpr size_t kListenerNameBytesMax = 64;
+// Proposals that wait for their commit, on one node.
+inline constexpr size_t kPendingProposalBytesMax = 256u << 20;
+inline constexpr size_t kPendingProposalsMax = 1u << 20;
+inline constexpr size_t kPendingReadsMax = 1u << 16;
+// Connections on one listener, in total and from one address.
+inline constexpr int kConnectionsMax = 1024;
+inline constexpr int kConnectionsPerAddressMax = 512;
+// Metadata: one request's records (Kafka: 10,000), one topic's partitions, one name.
+inline constexpr size_t kRecordsPerOperationMax = 10'000;
+inline constexpr int32_t kPartitionsPerTopicMax = 100'000;
+inline constexpr size_t kTopicNameBytesMax = 249;
+
+}  // namespace quorate::limits
+
+#endif  // QUORATE_LIMITS_H_

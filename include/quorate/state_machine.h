@@ -1,0 +1,56 @@
+// File: quorate/state_machine.h
+//
+// What a host replicates: its own state machine, fed with committed records in log order.
+//
+//   class Counter : public quorate::StateMachine {
+//     absl::Status Apply(absl::Span<const quorate::CommittedRecord> records) override {
+//       for (const auto& r : records) { value_ += Decode(r.data); if (r.result) *r.result = Text(value_); }
+//       return absl::OkStatus();
+//     }
+//   };
+#ifndef QUORATE_STATE_MACHINE_H_
+#define QUORATE_STATE_MACHINE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "quorate/types.h"
+
+namespace quorate {
+
+struct CommittedRecord {
+  Offset offset;
+  Epoch epoch;
+  absl::string_view data;  // valid during the call
+  // Where to leave an answer for the proposer; null unless it waits on this node. Never let the state
+  // depend on whether it is null: the other nodes see null.
+  std::string* result = nullptr;
+};
+
+// Who leads, as this node knows it. `leader` is kNoNode while nobody is known.
+struct Leadership {
+  Epoch epoch;
+  NodeId leader = kNoNode;
+  Endpoint endpoint;     // of the leader; empty host when unknown
+  bool is_self = false;  // only true once this node's first record of the epoch is committed and applied
+  friend bool operator==(const Leadership&, const Leadership&) = default;
+};
+
+// Called by one thread at a time (the node's apply thread), never with a lock of quorate held. A call
+// may block; the quorum goes on without it. It may call into the QuorumNode, but must not wait there
+// for its own progress. An error, or an exception, halts the node: a record is never skipped (F-H01).
+class StateMachine {
+ public:
+  virtual ~StateMachine() = default;
+  // Committed data records, in offset order, each exactly once per start of the process. Offsets may
+  // skip: the quorum's own records are not shown. Must be deterministic in the records.
+  virtual absl::Status Apply(absl::Span<const CommittedRecord> records) = 0;
+  // The latest leadership, after everything committed before it was applied. Epochs never go back.
+  virtual void OnLeadership(const Leadership& leadership) { (void)leadership; }
+};
+
+}  // namespace quorate
+
+#endif  // QUORATE_STATE_MACHINE_H_

@@ -1,0 +1,30 @@
+#include "quorate/messages.h"
+
+namespace quorate {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+bool Message::IsResponse() const {
+  return std::visit(Overloaded{[](const VoteResponse&) { return true; }, [](const BeginEpochResponse&) { return true; },
+                               [](const EndEpochResponse&) { return true; }, [](const FetchResponse&) { return true; },
+                               [](const ReadResponse&) { return true; }, [](const auto&) { return false; }},
+                    body);
+}
+
+absl::string_view Message::TypeName() const {
+  static constexpr absl::string_view kNames[] = {
+      "VoteRequest",      "VoteResponse", "BeginEpochRequest", "BeginEpochResponse", "EndEpochRequest",
+      "EndEpochResponse", "FetchRequest", "FetchResponse",     "ReadRequest",        "ReadResponse"};
+  static_assert(std::size(kNames) == std::variant_size_v<MessageBody>);
+  return kNames[body.index()];
+}
+
+}  // namespace quorate
