@@ -29,22 +29,13 @@
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 #include "quorate/log_sink.h"
+#include "quorate/quorum_types.h"
 #include "quorate/state_machine.h"
 #include "quorate/storage.h"
 #include "quorate/transport.h"
 #include "quorate/types.h"
 
 namespace quorate {
-
-// Timeouts of the quorum. Kafka's names and meanings (KIP-595), quorate's defaults: a crash is noticed by
-// the broken connection, so these only bound what happens when a leader goes silent without one.
-struct QuorumTimeouts {
-  absl::Duration election = absl::Milliseconds(300);              // controller.quorum.election.timeout.ms
-  absl::Duration fetch = absl::Milliseconds(600);                 // controller.quorum.fetch.timeout.ms
-  absl::Duration election_backoff_max = absl::Milliseconds(300);  // controller.quorum.election.backoff.max.ms
-  absl::Duration request = absl::Milliseconds(600);               // controller.quorum.request.timeout.ms
-  absl::Duration retry_backoff = absl::Milliseconds(20);          // controller.quorum.retry.backoff.ms
-};
 
 struct QuorumOptions {
   ClusterId cluster_id;
@@ -87,9 +78,6 @@ struct Proposed {
   Epoch epoch;
   std::vector<std::string> results;  // what Apply left for each record
 };
-
-enum class ReplicaRole : uint8_t { kUnattached, kProspective, kCandidate, kLeader, kFollower, kResigned, kHalted };
-absl::string_view ToString(ReplicaRole role);
 
 struct ReplicaStatus {
   ReplicaKey key;
