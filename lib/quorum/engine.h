@@ -1,0 +1,154 @@
+// The engine: drives a Raft core with a real log, transport, clock and the committed records' taker.
+//
+// It owns the order that users of a bare core get wrong: store before speaking, append before
+// acknowledging, apply before answering. Everything happens on one strand (quorum/strand.h). What may block is
+// elsewhere: the log on its own thread, a host's callbacks on the apply thread (quorum/host_node.h).
+//
+// Group commit: a proposal is appended at once when no append of ours is being written, else it waits
+// for that one and goes into the next batch together with whatever else arrived meanwhile. No timer, no linger.
+//
+// Two users: QuorumNode (quorum/host_node.h), for a host's own state machine, and the node room, whose
+// metadata and controller are fast and trusted and so run on the strand itself.
+//
+// Threads: methods marked [any] from any thread; all others on the strand only.
+#ifndef QUORATE_QUORUM_ENGINE_H_
+#define QUORATE_QUORUM_ENGINE_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "quorate/quorum_node.h"
+#include "quorum/pending.h"
+#include "quorum/strand.h"
+#include "raft/core.h"
+
+namespace quorate::quorum {
+
+// Committed batches and the local proposals that they carry. Whoever applies the batches completes the
+// proposals, each through Waiter::Complete, and then calls Engine::Applied.
+struct CommittedChunk {
+  std::vector<Batch> batches;  // data and control, in order, without a gap to the chunk before
+  std::vector<std::shared_ptr<ProposalWaiter>> proposals;  // ascending; each within one batch
+  [[nodiscard]] Offset end() const { return batches.back().end_offset(); }
+};
+
+// Takes what the engine commits. Called on the strand; must not block.
+class CommitSink {
+ public:
+  virtual ~CommitSink() = default;
+  // Applies the chunk now or later; calls Engine::Applied(chunk.end()) when it is done, in order. At
+  // most kChunksInFlight chunks are handed out before that.
+  virtual void Commit(CommittedChunk chunk) = 0;
+  // The newest leadership, after all chunks handed out before. `is_self` only once applied.
+  virtual void LeadershipChanged(const Leadership& leadership) = 0;
+  // The node halted itself; nothing follows.
+  virtual void Halted(const absl::Status& cause) = 0;
+};
+
+class Engine final : private PeerHandler {
+ public:
+  // Pointers in `dependencies` are non-null by now (QuorumNode::Create fills in the defaults);
+  // dependencies.state_machine is not used. `sink` outlives the engine.
+  Engine(QuorumOptions options, QuorumDependencies dependencies, CommitSink* sink);
+  ~Engine() override;
+
+  // Recovers log and election state (blocks), then joins the quorum. Once. [any]
+  absl::Status Start();
+
+  // Hands leadership over, then stops everything and completes every pending call. `done` runs exactly
+  // once, on the timer thread: OK, or DeadlineExceeded when the hand-over didn't come to an end in time. [any]
+  void ShutdownAsync(absl::Duration deadline, absl::AnyInvocable<void(absl::Status) &&> done);
+  // After `done`: closes transport and stores and waits for their callbacks. Not from a callback. [any]
+  void Close();
+
+  // ---- Calls [any]. Callbacks run on the strand unless the sink completes them elsewhere. ---------------
+  void RunOnStrand(Task task) { strand_.Run(std::move(task)); }
+  void RunOnStrandAndWait(absl::AnyInvocable<void()> task) { strand_.RunAndWait(std::move(task)); }
+  void Propose(Proposal proposal, ProposalDone done);
+  void ReadBarrier(absl::Duration timeout, ReadDone done);
+  QuorumDescription Describe();
+
+  // ---- On the strand ---------------------------------------------------------------------------------
+  [[nodiscard]] Instant Now() const { return dependencies_.clock->Now(); }
+  [[nodiscard]] const Leadership& leadership() const { return leadership_; }
+  // Leads, and its own first record is committed and applied.
+  [[nodiscard]] bool IsActiveLeader() const { return leadership_.is_self; }
+  [[nodiscard]] Epoch epoch() const;
+  // The offset that the first record of the next ProposeOnStrand gets.
+  [[nodiscard]] Offset NextOffset() const;
+  // As Propose, in the present epoch; returns the base offset that the records will have. Should that not
+  // come true (the epoch ends first), `done` gets an error. An error returned here means `done` never runs.
+  absl::StatusOr<Offset> ProposeOnStrand(std::vector<std::string> records, absl::Duration timeout, ProposalDone done);
+  void Applied(Offset end);
+  [[nodiscard]] Offset applied_end() const { return applied_end_; }
+  [[nodiscard]] Offset high_watermark() const;
+  // Why nobody leads, in words: "no leader is known: …".
+  [[nodiscard]] std::string NoLeaderText() const;
+  // Runs `task` on the strand at `when`. Cancel returns true if it will not run.
+  Executor::TimerId ScheduleOnStrand(Instant when, Task task);
+  bool CancelScheduled(Executor::TimerId id) { return timer_->Cancel(id); }
+  // Stops this node for good, with a cause.
+  void Halt(absl::Status cause);
+  [[nodiscard]] const absl::Status& fault() const { return fault_; }
+
+ private:
+  static constexpr int kChunksInFlight = 4;
+  static constexpr size_t kChunkBytes = 1u << 20;
+
+  // PeerHandler, on transport threads.
+  void OnMessage(Message message) override;
+  void OnPeerDisconnected(NodeId peer) override;
+  void OnPeerConnected(NodeId peer) override;
+
+  absl::StatusOr<raft::RecoveredState> Recover();
+  void Flush();  // the strand's hook: effects, proposals, commits, leadership, timer
+  void FlushProposals();
+  void PerformEffects(raft::Effects effects);
+  void PerformLogOperations(std::vector<raft::LogOperation> operations, uint64_t generation);
+  void AppendToLog(std::vector<Batch> batches, uint64_t generation);
+  void FinishRead(raft::ReadOutcome outcome);
+  void FeedSink();
+  void HandOut(std::vector<Batch> batches);
+  void ReadCommittedFromLog();
+  void UpdateLeadership();
+  void ArmTimer();
+  void OnTimer();
+  void FinishShutdownIfDue();
+  void FailEverything(const absl::Status& why_queued, const absl::Status& why_appended);
+  absl::Status NotLeaderError() const;
+  absl::Status RefusalNow() const;  // OK when proposals are taken
+
+  const QuorumOptions options_;
+  QuorumDependencies dependencies_;
+  CommitSink* const sink_;
+  std::unique_ptr<Executor> timer_;  // timers, relief and fault callback; outlives the strand's use
+  Strand strand_;
+  std::unique_ptr<raft::Core> core_;  // null before Start
+
+  PendingProposals proposals_;
+  PendingReads reads_;
+  int appends_in_flight_ = 0;  // ours or the leader's, handed to the log and not yet durable
+  Offset handed_out_;          // everything below went to the sink
+  Offset applied_end_;
+  int chunks_in_flight_ = 0;
+  bool reading_committed_ = false;
+  Leadership leadership_;  // as last told to the sink
+  Instant timer_armed_for_ = Instant::Infinite();
+  Executor::TimerId timer_id_ = Executor::kNoTimer;
+
+  absl::Status fault_;
+  bool stopping_ = false;  // ShutdownAsync was called
+  bool stopped_ = false;   // every call is completed; late callbacks are ignored
+  bool closed_ = false;    // [any, but one at a time]
+  Instant shutdown_deadline_ = Instant::Infinite();
+  std::vector<absl::AnyInvocable<void(absl::Status) &&>> shutdown_done_;
+};
+
+}  // namespace quorate::quorum
+
+#endif  // QUORATE_QUORUM_ENGINE_H_
