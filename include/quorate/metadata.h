@@ -32,11 +32,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "quorate/types.h"
 
 namespace quorate {
@@ -48,7 +47,7 @@ using BrokerEpoch = StrongInt<struct BrokerEpochTag, int64_t>;
 inline constexpr BrokerEpoch kNoBrokerEpoch{-1};
 
 // The feature whose level says which records may be in the log (KIP-584, KIP-778).
-inline constexpr std::string_view kMetadataVersionFeature = "metadata.version";
+inline constexpr absl::string_view kMetadataVersionFeature = "metadata.version";
 
 // Kafka's codes for the security of a listener.
 enum class SecurityProtocol : int16_t { kPlaintext = 0, kSsl = 1, kSaslPlaintext = 2, kSaslSsl = 3 };
@@ -85,7 +84,7 @@ struct BrokerInfo {
 
 struct TopicInfo {
   TopicId id;
-  std::string_view name;  // lives as long as the image
+  absl::string_view name;  // lives as long as the image
   int32_t partition_count = 0;
 };
 
@@ -94,7 +93,7 @@ enum class LeaderRecoveryState : int8_t {
   kRecovering = 1,  // elected uncleanly and not yet through with recovery (KIP-704)
 };
 
-using ReplicaList = absl::InlinedVector<NodeId, 4>;
+using ReplicaList = std::vector<NodeId>;
 
 struct PartitionInfo {
   ReplicaList replicas;  // in order of preference: the first should lead
@@ -149,7 +148,7 @@ class MetadataImage {
   // Kept up to date with every change: reading it costs nothing.
   [[nodiscard]] MetadataDigest digest() const;
   // The finalized level of a feature; 0 when it is off.
-  [[nodiscard]] int16_t FeatureLevel(std::string_view feature) const;
+  [[nodiscard]] int16_t FeatureLevel(absl::string_view feature) const;
 
   [[nodiscard]] size_t broker_count() const;
   [[nodiscard]] size_t topic_count() const;
@@ -158,21 +157,21 @@ class MetadataImage {
 
   // Null when unknown.
   [[nodiscard]] const BrokerInfo* FindBroker(NodeId id) const;
-  [[nodiscard]] std::optional<TopicInfo> FindTopic(std::string_view name) const;
+  [[nodiscard]] std::optional<TopicInfo> FindTopic(absl::string_view name) const;
   [[nodiscard]] std::optional<TopicInfo> FindTopic(const TopicId& id) const;
   [[nodiscard]] std::optional<PartitionInfo> FindPartition(const TopicId& topic, int32_t partition) const;
   // A topic whose name is equal once '.' is read as '_', if there is one: such names collide in metrics.
-  [[nodiscard]] std::optional<TopicInfo> FindCollidingTopic(std::string_view name) const;
+  [[nodiscard]] std::optional<TopicInfo> FindCollidingTopic(absl::string_view name) const;
 
   // Iteration, always in the same order for the same content. The callback returns false to stop.
   using BrokerVisitor = absl::FunctionRef<bool(const BrokerInfo&)>;
   using TopicVisitor = absl::FunctionRef<bool(const TopicInfo&)>;
   using PartitionVisitor = absl::FunctionRef<bool(const PartitionId&, const PartitionInfo&)>;
-  using FeatureVisitor = absl::FunctionRef<bool(std::string_view feature, int16_t level)>;
+  using FeatureVisitor = absl::FunctionRef<bool(absl::string_view feature, int16_t level)>;
   void ForEachFeature(FeatureVisitor visit) const;                            // by name
   void ForEachBroker(BrokerVisitor visit) const;                              // by id
   void ForEachTopic(TopicVisitor visit) const;                                // by name
-  void ForEachTopicFrom(std::string_view first, TopicVisitor visit) const;    // by name, names >= first
+  void ForEachTopicFrom(absl::string_view first, TopicVisitor visit) const;   // by name, names >= first
   void ForEachPartition(const TopicId& topic, PartitionVisitor visit) const;  // by index
 
   // What one broker holds. Cost: the partitions that it replicates, however large the cluster is. The
@@ -220,8 +219,8 @@ struct MetadataDelta {
   }
 };
 
-// Told about each new image, in log order, by one thread at a time and with no lock held. It may block
-// or be slow: images keep coming and the next call skips to the newest one.
+// Told about each new image, in log order, by one thread at a time and with no lock of quorate held. A
+// slow publisher delays the ones after it and what waits for the image, never the quorum.
 class MetadataPublisher {
  public:
   virtual ~MetadataPublisher() = default;
