@@ -17,12 +17,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "quorate/quorum_node.h"
+#include "quorate/status.h"
 #include "quorum/pending.h"
 #include "quorum/strand.h"
 #include "raft/core.h"
@@ -105,9 +107,9 @@ class Engine final : private PeerHandler {
   void OnPeerDisconnected(NodeId peer) override;
   void OnPeerConnected(NodeId peer) override;
 
-  absl::StatusOr<raft::RecoveredState> Recover();
-  void Flush();  // the strand's hook: effects, proposals, commits, leadership, timer
-  void FlushProposals();
+  // engine_loop.cc
+  void Flush();  // the strand's hook
+  bool AppendProposals();
   void PerformEffects(raft::Effects effects);
   void PerformLogOperations(std::vector<raft::LogOperation> operations, uint64_t generation);
   void AppendToLog(std::vector<Batch> batches, uint64_t generation);
@@ -118,10 +120,18 @@ class Engine final : private PeerHandler {
   void UpdateLeadership();
   void ArmTimer();
   void OnTimer();
-  void FinishShutdownIfDue();
-  void FailEverything(const absl::Status& why_queued, const absl::Status& why_appended);
-  absl::Status NotLeaderError() const;
-  absl::Status RefusalNow() const;  // OK when proposals are taken
+  void AdvanceShutdown();
+
+  // engine.cc
+  absl::StatusOr<raft::RecoveredState> Recover();
+  raft::CoreConfig MakeCoreConfig() const;
+  absl::Status CheckProposal(const std::vector<std::string>& records, size_t* bytes) const;
+  absl::Status Refusal() const;  // why no proposal is taken now; OK when it is
+  void FinishShutdown(const absl::Status& result);
+  void FailPending(const absl::Status& queued, const absl::Status& appended);
+  absl::Status UnknownFate(Reason reason, absl::string_view why) const;
+  // Runs `task` on the strand unless everything has stopped by then.
+  void RunUnlessStopped(Task task);
 
   const QuorumOptions options_;
   QuorumDependencies dependencies_;
@@ -129,6 +139,7 @@ class Engine final : private PeerHandler {
   std::unique_ptr<Executor> timer_;  // timers, relief and fault callback; outlives the strand's use
   Strand strand_;
   std::unique_ptr<raft::Core> core_;  // null before Start
+  std::set<NodeId> connected_;        // peers that we have a connection to
 
   PendingProposals proposals_;
   PendingReads reads_;
@@ -142,9 +153,11 @@ class Engine final : private PeerHandler {
   Executor::TimerId timer_id_ = Executor::kNoTimer;
 
   absl::Status fault_;
-  bool stopping_ = false;  // ShutdownAsync was called
+  bool stopping_ = false;  // ShutdownAsync was called: nothing new is taken
+  bool resigned_ = false;  // and what was pending is done, or has had its time
   bool stopped_ = false;   // every call is completed; late callbacks are ignored
   bool closed_ = false;    // [any, but one at a time]
+  Instant drain_deadline_ = Instant::Infinite();
   Instant shutdown_deadline_ = Instant::Infinite();
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> shutdown_done_;
 };

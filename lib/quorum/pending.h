@@ -1,14 +1,13 @@
 // Calls that wait: proposals until they are applied, reads until they may be answered.
 //
 // Each waiter completes exactly once, whichever comes first: its result, its deadline, or the end of what it
-// waits for. A proposal can be with three parties over its life - in the queue, in the log, with whoever applies it -
-// and its deadline may strike in each; hence shared ownership and one atomic flag.
+// waits for. A proposal's deadline covers the way to its commit, in the queue and in the log; once committed it
+// is handed to whoever applies it, and completes when it is applied: there is nothing left to give up then.
 //
-// The tables belong to the engine's strand. ProposalWaiter::Complete is thread-safe.
+// The tables belong to the engine's strand.
 #ifndef QUORATE_QUORUM_PENDING_H_
 #define QUORATE_QUORUM_PENDING_H_
 
-#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -29,42 +28,40 @@ using ReadDone = absl::AnyInvocable<void(absl::StatusOr<Offset>) &&>;
 struct ProposalWaiter {
   std::vector<std::string> records;  // emptied when they were appended
   size_t record_count = 0;
-  size_t bytes = 0;  // of the records, while they are queued or in the log
+  size_t bytes = 0;  // of the records
   Instant deadline;
-  Offset base_offset = kNoOffset;  // promised (ProposeOnStrand) or real, once appended
+  uint64_t sequence = 0;           // tells waiters with the same deadline apart
+  Offset base_offset = kNoOffset;  // promised while queued, real once appended
   bool offset_promised = false;
   Epoch epoch;
-  ProposalDone done;
+  ProposalDone done;  // empty once completed
 
-  // Runs `done` unless somebody already did. True if it was us.
+  // Runs `done` unless it ran before. True if it ran now.
   bool Complete(absl::StatusOr<Proposed> result);
-
- private:
-  std::atomic<bool> completed_{false};
 };
+using ProposalWaiterPtr = std::shared_ptr<ProposalWaiter>;
 
 // Proposals in order: first those in the log, oldest first, then those still queued.
 class PendingProposals {
  public:
   // kOverloaded, naming the limit, when it would hold more than `bytes_max`.
-  absl::Status Add(std::shared_ptr<ProposalWaiter> waiter, size_t bytes_max);
+  absl::Status Add(ProposalWaiterPtr waiter, size_t bytes_max);
 
+  [[nodiscard]] bool empty() const { return queued_.empty() && appended_.empty(); }
   [[nodiscard]] bool has_queued() const { return !queued_.empty(); }
   [[nodiscard]] size_t queued_bytes() const { return queued_bytes_; }
   [[nodiscard]] int64_t queued_records() const { return queued_records_; }
 
   // Takes queued proposals from the front, at least one, as many as fit into `bytes_max` in one batch.
-  std::vector<std::shared_ptr<ProposalWaiter>> TakeQueued(size_t bytes_max);
+  std::vector<ProposalWaiterPtr> TakeQueued(size_t bytes_max);
   // They are in the log now.
-  void AddAppended(std::shared_ptr<ProposalWaiter> waiter);
+  void AddAppended(ProposalWaiterPtr waiter);
   // Those that lie below `end`, removed.
-  std::vector<std::shared_ptr<ProposalWaiter>> TakeAppendedBelow(Offset end);
+  std::vector<ProposalWaiterPtr> TakeAppendedBelow(Offset end);
   // All of one kind, removed.
-  std::vector<std::shared_ptr<ProposalWaiter>> TakeAllQueued();
-  std::vector<std::shared_ptr<ProposalWaiter>> TakeAllAppended();
+  std::vector<ProposalWaiterPtr> TakeAllQueued();
+  std::vector<ProposalWaiterPtr> TakeAllAppended();
 
-  // A proposal that was handed out to be applied keeps its deadline until it is completed.
-  void Forget(const ProposalWaiter* waiter);
   [[nodiscard]] Instant NextDeadline() const;
   // Completes what is overdue with kDeadlineExceeded: not applied while queued, unknown afterwards.
   void Expire(Instant now);
@@ -72,9 +69,10 @@ class PendingProposals {
  private:
   void Untrack(const ProposalWaiter& waiter);
 
-  std::deque<std::shared_ptr<ProposalWaiter>> queued_;
-  std::deque<std::shared_ptr<ProposalWaiter>> appended_;
-  std::multimap<Instant, std::shared_ptr<ProposalWaiter>> by_deadline_;  // all that aren't known to be completed
+  std::deque<ProposalWaiterPtr> queued_;
+  std::deque<ProposalWaiterPtr> appended_;
+  std::map<std::pair<Instant, uint64_t>, ProposalWaiterPtr> by_deadline_;  // those not yet completed
+  uint64_t last_sequence_ = 0;
   size_t queued_bytes_ = 0;
   int64_t queued_records_ = 0;
   size_t total_bytes_ = 0;  // queued and appended

@@ -1,0 +1,258 @@
+// What the engine does after each event: stores, sends, appends, commits. See engine.h.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "quorate/status.h"
+#include "quorum/engine.h"
+
+namespace quorate::quorum {
+
+// ---- Events from outside, on their threads ------------------------------------------------------------
+
+void Engine::OnMessage(Message message) {
+  RunUnlessStopped([this, message = std::move(message)] { core_->Receive(Now(), message); });
+}
+
+void Engine::OnPeerConnected(NodeId peer) {
+  RunUnlessStopped([this, peer] {
+    connected_.insert(peer);
+    core_->PeerConnected(Now(), peer);
+  });
+}
+
+void Engine::OnPeerDisconnected(NodeId peer) {
+  RunUnlessStopped([this, peer] {
+    connected_.erase(peer);
+    core_->PeerDisconnected(Now(), peer);
+  });
+}
+
+// ---- After every round of events -----------------------------------------------------------------------
+
+void Engine::Flush() {
+  if (core_ == nullptr) return;
+  do {
+    if (stopped_) return;
+    do {
+      PerformEffects(core_->TakeEffects());
+    } while (AppendProposals());
+    FeedSink();
+    UpdateLeadership();
+    reads_.CompleteUpTo(applied_end_);
+    AdvanceShutdown();
+    // A sink that applies on the strand may have proposed something just now.
+  } while (proposals_.has_queued() && appends_in_flight_ == 0 && fault_.ok() && !stopped_);
+  if (!stopped_) ArmTimer();
+}
+
+// Appends what is queued, as one batch. True if there is something to perform now.
+bool Engine::AppendProposals() {
+  if (!proposals_.has_queued() || !fault_.ok()) return false;
+  if (core_->role() != ReplicaRole::kLeader) return false;  // UpdateLeadership answers them
+  if (appends_in_flight_ > 0 && proposals_.queued_bytes() < options_.batch_bytes_max) return false;
+
+  const Offset base = core_->log_end().end;
+  std::vector<ProposalWaiterPtr> batch;
+  std::vector<absl::string_view> records;
+  Offset next = base;
+  for (ProposalWaiterPtr& waiter : proposals_.TakeQueued(options_.batch_bytes_max)) {
+    if (waiter->epoch != core_->epoch() || (waiter->offset_promised && waiter->base_offset != next)) {
+      // Promised a place that the log gave to somebody else, or taken in an earlier epoch of ours.
+      waiter->Complete(MakeError(
+          Reason::kEpochMismatch, Outcome::kNotApplied,
+          absl::StrCat("the leadership in epoch ", waiter->epoch.value(), " ended before the proposal was appended")));
+      waiter->records.clear();
+      continue;
+    }
+    waiter->base_offset = next;
+    next += static_cast<int64_t>(waiter->record_count);
+    records.insert(records.end(), waiter->records.begin(), waiter->records.end());
+    batch.push_back(std::move(waiter));
+  }
+  if (batch.empty()) return false;
+  absl::StatusOr<Offset> appended = core_->Propose(Now(), records, absl::ToUnixMillis(dependencies_.clock->WallNow()));
+  for (ProposalWaiterPtr& waiter : batch) {
+    if (!appended.ok()) waiter->Complete(appended.status());
+    proposals_.AddAppended(std::move(waiter));
+  }
+  return true;
+}
+
+void Engine::PerformEffects(raft::Effects effects) {
+  PerformLogOperations(std::move(effects.log), effects.log_generation);
+  if (effects.store.has_value()) {
+    dependencies_.election_state->Store(effects.store->state,
+                                        [this, sequence = effects.store->sequence](absl::Status stored) {
+                                          RunUnlessStopped([this, sequence, stored = std::move(stored)] {
+                                            stored.ok() ? core_->ElectionStateStored(Now(), sequence) : Halt(stored);
+                                          });
+                                        });
+  }
+  for (const raft::PeerAddress& peer : effects.peers) {
+    if (peer.endpoint.has_value()) {
+      dependencies_.transport->SetPeer(peer.id, *peer.endpoint);
+    } else {
+      connected_.erase(peer.id);
+      dependencies_.transport->ForgetPeer(peer.id);
+    }
+  }
+  for (Message& message : effects.send) dependencies_.transport->Send(std::move(message));
+  for (const raft::ReadLog& read : effects.read_log) {
+    dependencies_.log->Read(
+        read.from, read.bytes_max, [this, id = read.id](absl::StatusOr<std::vector<Batch>> batches) {
+          RunUnlessStopped(
+              [this, id, batches = std::move(batches)]() mutable { core_->LogRead(Now(), id, std::move(batches)); });
+        });
+  }
+  for (raft::ReadOutcome& outcome : effects.reads) FinishRead(std::move(outcome));
+  if (effects.halt.has_value()) Halt(*std::move(effects.halt));
+}
+
+void Engine::PerformLogOperations(std::vector<raft::LogOperation> operations, uint64_t generation) {
+  std::vector<Batch> batches;
+  for (raft::LogOperation& operation : operations) {
+    if (auto* append = std::get_if<raft::AppendLog>(&operation)) {
+      batches.push_back(std::move(append->batch));
+      continue;
+    }
+    if (!batches.empty()) AppendToLog(std::exchange(batches, {}), generation);
+    dependencies_.log->TruncateSuffix(std::get<raft::TruncateLog>(operation).new_end, [this](absl::Status truncated) {
+      if (truncated.ok()) return;
+      RunUnlessStopped([this, truncated = std::move(truncated)] { Halt(truncated); });
+    });
+  }
+  if (!batches.empty()) AppendToLog(std::move(batches), generation);
+}
+
+void Engine::AppendToLog(std::vector<Batch> batches, uint64_t generation) {
+  ++appends_in_flight_;
+  dependencies_.log->Append(std::move(batches), [this, generation](absl::StatusOr<Offset> durable_end) {
+    RunUnlessStopped([this, generation, durable_end = std::move(durable_end)] {
+      --appends_in_flight_;
+      durable_end.ok() ? core_->LogDurable(Now(), *durable_end, generation) : Halt(durable_end.status());
+    });
+  });
+}
+
+void Engine::FinishRead(raft::ReadOutcome outcome) {
+  if (outcome.offset.ok()) {
+    reads_.Confirmed(outcome.id, *outcome.offset);
+  } else {
+    reads_.RetryAt(outcome.id, Now() + options_.timeouts.retry_backoff, outcome.offset.status());
+  }
+}
+
+// ---- Commits -------------------------------------------------------------------------------------------
+
+void Engine::FeedSink() {
+  while (fault_.ok() && chunks_in_flight_ < kChunksInFlight && !reading_committed_ &&
+         handed_out_ < core_->high_watermark()) {
+    std::vector<Batch> batches = core_->ReadTail(handed_out_, kChunkBytes);
+    if (batches.empty()) {
+      ReadCommittedFromLog();
+      return;
+    }
+    HandOut(std::move(batches));
+  }
+}
+
+void Engine::HandOut(std::vector<Batch> batches) {
+  const Offset committed = core_->high_watermark();
+  while (!batches.empty() && batches.back().end_offset() > committed) batches.pop_back();
+  if (batches.empty()) return;
+  CommittedChunk chunk;
+  chunk.batches = std::move(batches);
+  chunk.proposals = proposals_.TakeAppendedBelow(chunk.end());
+  handed_out_ = chunk.end();
+  ++chunks_in_flight_;
+  sink_->Commit(std::move(chunk));
+}
+
+// After a restart, or with a slow state machine: what memory no longer has.
+void Engine::ReadCommittedFromLog() {
+  reading_committed_ = true;
+  dependencies_.log->Read(handed_out_, kChunkBytes, [this](absl::StatusOr<std::vector<Batch>> batches) {
+    RunUnlessStopped([this, batches = std::move(batches)]() mutable {
+      reading_committed_ = false;
+      batches.ok() ? HandOut(*std::move(batches)) : Halt(batches.status());
+    });
+  });
+}
+
+void Engine::Applied(Offset end) {
+  applied_end_ = end;
+  --chunks_in_flight_;
+}
+
+// ---- Leadership ----------------------------------------------------------------------------------------
+
+void Engine::UpdateLeadership() {
+  const bool leads = fault_.ok() && core_->role() == ReplicaRole::kLeader;
+  if (!leads || (leadership_.is_self && leadership_.epoch != core_->epoch())) {
+    // M-31: what is in the log has an open fate; what is queued certainly has none.
+    absl::Status refusal = Refusal();
+    if (refusal.ok()) {
+      refusal = MakeError(Reason::kLeadershipLost, Outcome::kNotApplied,
+                          "leadership changed before the proposal was appended");
+    }
+    FailPending(refusal, UnknownFate(Reason::kLeadershipLost, "this node lost its leadership"));
+  }
+  Leadership now;
+  now.epoch = core_->epoch();
+  const LeaderInfo leader = core_->leader();
+  now.leader = leader.id;
+  if (!leader.endpoints.empty()) now.endpoint = leader.endpoints.front();
+  now.is_self = leads && applied_end_ > core_->epoch_start();
+  if (now == leadership_) return;
+  if (now.epoch != leadership_.epoch || now.leader != leadership_.leader) {
+    dependencies_.log_sink->Write(
+        LogLevel::kInfo, "raft",
+        absl::StrCat("event=leadership role=", ToString(core_->role()), " epoch=", now.epoch.value(),
+                     " leader=", now.leader.value(), " log_end=", core_->log_end().end.value(),
+                     " high_watermark=", core_->high_watermark().value()));
+  }
+  leadership_ = now;
+  sink_->LeadershipChanged(leadership_);
+}
+
+// ---- Time ------------------------------------------------------------------------------------------------
+
+void Engine::ArmTimer() {
+  Instant next = std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline()});
+  if (stopping_ && !stopped_) next = std::min(next, resigned_ ? shutdown_deadline_ : drain_deadline_);
+  // An armed timer that is early enough stays: it costs one needless look, re-arming costs a lock each event.
+  if (next.is_infinite() || timer_armed_for_ <= next) return;
+  if (timer_id_ != Executor::kNoTimer) timer_->Cancel(timer_id_);
+  timer_armed_for_ = next;
+  timer_id_ = timer_->PostAt(next, [this] { RunUnlessStopped([this] { OnTimer(); }); });
+}
+
+void Engine::OnTimer() {
+  timer_armed_for_ = Instant::Infinite();
+  timer_id_ = Executor::kNoTimer;
+  const Instant now = Now();
+  core_->Tick(now);
+  proposals_.Expire(now);
+  for (uint64_t id : reads_.Expire(now)) core_->CancelRead(id);
+  for (uint64_t id : reads_.TakeDueRetries(now)) core_->RequestRead(now, id);
+}
+
+void Engine::AdvanceShutdown() {
+  if (!stopping_ || stopped_) return;
+  const Instant now = Now();
+  if (!resigned_ && (proposals_.empty() || now >= drain_deadline_ || !fault_.ok())) {
+    resigned_ = true;
+    if (fault_.ok()) core_->Resign(now, /*shutting_down=*/true);
+    PerformEffects(core_->TakeEffects());
+  }
+  const bool overdue = now >= shutdown_deadline_;
+  if (!resigned_ || (core_->handing_over() && !overdue && fault_.ok())) return;
+  FinishShutdown(core_->handing_over() && fault_.ok()
+                     ? MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
+                                 "stopped without an orderly hand-over: no successor answered before the deadline")
+                     : absl::OkStatus());
+}
+
+}  // namespace quorate::quorum

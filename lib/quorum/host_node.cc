@@ -1,0 +1,165 @@
+#include "quorum/host_node.h"
+
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "quorate/status.h"
+
+namespace quorate::quorum {
+namespace {
+
+// Runs host code. What it throws ends here, as a status: an exception never crosses into the library.
+template <typename Call>
+absl::Status Guarded(absl::string_view what, Call call) {
+  std::string cause;
+  try {
+    absl::Status status = call();
+    if (status.ok()) return status;
+    cause = std::string(status.message());
+  } catch (const std::exception& error) {
+    cause = absl::StrCat("threw ", error.what());
+  } catch (...) {
+    cause = "threw something that is no std::exception";
+  }
+  return MakeError(Reason::kHalted, Outcome::kUnknown, absl::StrCat(what, ": ", cause));
+}
+
+}  // namespace
+
+HostNode::HostNode(QuorumOptions options, QuorumDependencies dependencies)
+    : state_machine_(dependencies.state_machine),
+      log_sink_(dependencies.log_sink),
+      apply_(dependencies.executors->MakeSerial("quorate-apply")) {
+  engine_ = std::make_unique<Engine>(std::move(options), std::move(dependencies), static_cast<CommitSink*>(this));
+}
+
+HostNode::~HostNode() {
+  engine_->Close();
+  apply_.reset();  // runs what is left: completions
+}
+
+absl::Status HostNode::Start() { return engine_->Start(); }
+
+void HostNode::Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) {
+  engine_->Propose(std::move(proposal), [this, done = std::move(done)](absl::StatusOr<Proposed> result) mutable {
+    apply_->Post(
+        [done = std::move(done), result = std::move(result)]() mutable { std::move(done)(std::move(result)); });
+  });
+}
+
+void HostNode::ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) {
+  engine_->ReadBarrier(timeout, [this, done = std::move(done)](absl::StatusOr<Offset> result) mutable {
+    apply_->Post(
+        [done = std::move(done), result = std::move(result)]() mutable { std::move(done)(std::move(result)); });
+  });
+}
+
+uint64_t HostNode::WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) {
+  const uint64_t id = watchers_.Add(std::move(watcher));
+  apply_->Post([this] { watchers_.Deliver(); });
+  return id;
+}
+
+void HostNode::Unwatch(uint64_t id) { watchers_.Remove(id); }
+
+absl::Status HostNode::Shutdown(absl::Duration deadline) {
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<absl::Status> result;
+  };
+  auto waiting = std::make_shared<Waiting>();
+  engine_->ShutdownAsync(deadline, [waiting](absl::Status result) {
+    std::lock_guard<std::mutex> lock(waiting->mutex);
+    waiting->result = std::move(result);
+    waiting->changed.notify_one();
+  });
+  {
+    // The engine ends by `deadline` on its own clock; this wait only trusts it.
+    std::unique_lock<std::mutex> lock(waiting->mutex);
+    waiting->changed.wait(lock, [&] { return waiting->result.has_value(); });
+  }
+  engine_->Close();
+  // Everything that was to be completed is posted by now; wait until the apply thread has run it.
+  auto drained = std::make_shared<Waiting>();
+  apply_->Post([drained] {
+    std::lock_guard<std::mutex> lock(drained->mutex);
+    drained->result = absl::OkStatus();
+    drained->changed.notify_one();
+  });
+  std::unique_lock<std::mutex> lock(drained->mutex);
+  drained->changed.wait(lock, [&] { return drained->result.has_value(); });
+  return *waiting->result;
+}
+
+// ---- On the strand -----------------------------------------------------------------------------------
+
+void HostNode::Commit(CommittedChunk chunk) {
+  apply_->Post([this, chunk = std::move(chunk)]() mutable { ApplyChunk(chunk); });
+}
+
+void HostNode::LeadershipChanged(const Leadership& leadership) {
+  watchers_.Set(leadership);
+  apply_->Post([this] { ReportLeadership(); });
+}
+
+void HostNode::Halted(const absl::Status&) { halted_ = true; }
+
+// ---- On the apply thread -------------------------------------------------------------------------------
+
+void HostNode::ApplyChunk(CommittedChunk& chunk) {
+  auto proposal = chunk.proposals.begin();
+  for (const Batch& batch : chunk.batches) {
+    const bool waited_for = proposal != chunk.proposals.end() && (*proposal)->base_offset < batch.end_offset();
+    std::vector<std::string> results(waited_for ? batch.record_count() : 0);
+    absl::Status applied;
+    if (batch.kind() == BatchKind::kData && !halted_) applied = ApplyBatch(batch, waited_for ? &results : nullptr);
+    if (!applied.ok() || halted_) {
+      // Committed, but not applied here, and it never will be: the others have it.
+      const absl::Status cause = applied.ok() ? MakeError(Reason::kHalted, Outcome::kUnknown,
+                                                          "this node stopped itself before it applied the proposal")
+                                              : applied;
+      for (; proposal != chunk.proposals.end(); ++proposal) (*proposal)->Complete(cause);
+      if (!applied.ok()) engine_->RunOnStrand([this, applied] { engine_->Halt(applied); });
+      return;
+    }
+    for (; proposal != chunk.proposals.end() && (*proposal)->base_offset < batch.end_offset(); ++proposal) {
+      const ProposalWaiterPtr& waiter = *proposal;
+      const auto first = results.begin() + (waiter->base_offset - batch.base_offset());
+      const auto last = first + static_cast<int64_t>(waiter->record_count);
+      waiter->Complete(Proposed{
+          waiter->base_offset, batch.epoch(), {std::make_move_iterator(first), std::make_move_iterator(last)}});
+    }
+  }
+  engine_->RunOnStrand([this, end = chunk.end()] { engine_->Applied(end); });
+}
+
+absl::Status HostNode::ApplyBatch(const Batch& batch, std::vector<std::string>* results) {
+  const std::vector<absl::string_view> data = batch.Records();
+  std::vector<CommittedRecord> records;
+  records.reserve(data.size());
+  for (size_t i = 0; i < data.size(); ++i) {
+    records.push_back({batch.base_offset() + static_cast<int64_t>(i), batch.epoch(), data[i],
+                       results == nullptr ? nullptr : &(*results)[i]});
+  }
+  return Guarded(absl::StrCat("the state machine failed at offsets ", batch.base_offset().value(), "..",
+                              batch.end_offset().value() - 1),
+                 [&] { return state_machine_->Apply(records); });
+}
+
+void HostNode::ReportLeadership() {
+  const Leadership newest = watchers_.Get();
+  if (newest == reported_) return;  // several changes were posted, and the newest was told with the first
+  reported_ = newest;
+  const absl::Status told = Guarded("the state machine failed in OnLeadership", [&] {
+    state_machine_->OnLeadership(newest);
+    return absl::OkStatus();
+  });
+  if (!told.ok()) engine_->RunOnStrand([this, told] { engine_->Halt(told); });
+  watchers_.Deliver();
+}
+
+}  // namespace quorate::quorum

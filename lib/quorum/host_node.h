@@ -1,0 +1,55 @@
+// QuorumNode for a host's own state machine: an Engine whose committed records are applied on a thread
+// of their own, because what a host does there may take any time.
+//
+// The apply thread is the only one that runs host code: Apply, OnLeadership, watchers and every completion.
+// So the host needs no lock for what only its callbacks touch, and Shutdown can promise that none runs any more.
+//
+// Flow: the engine hands out at most four chunks of about 1 MiB; a state machine that is slow or stuck holds up
+// nothing but its own results (fault F-H02). Exceptions and errors of the host stop this node at that record (F-H01).
+#ifndef QUORATE_QUORUM_HOST_NODE_H_
+#define QUORATE_QUORUM_HOST_NODE_H_
+
+#include <memory>
+
+#include "quorate/quorum_node.h"
+#include "quorum/engine.h"
+#include "quorum/watchers.h"
+
+namespace quorate::quorum {
+
+class HostNode final : public QuorumNode, private CommitSink {
+ public:
+  HostNode(QuorumOptions options, QuorumDependencies dependencies);
+  ~HostNode() override;
+
+  absl::Status Start() override;
+  void Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) override;
+  void ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) override;
+  uint64_t WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) override;
+  void Unwatch(uint64_t id) override;
+  QuorumDescription Describe() const override { return engine_->Describe(); }
+  absl::Status Shutdown(absl::Duration deadline) override;
+
+ private:
+  // CommitSink, on the strand.
+  void Commit(CommittedChunk chunk) override;
+  void LeadershipChanged(const Leadership& leadership) override;
+  void Halted(const absl::Status& cause) override;
+
+  // On the apply thread.
+  void ApplyChunk(CommittedChunk& chunk);
+  absl::Status ApplyBatch(const Batch& batch, std::vector<std::string>* results);
+  void ReportLeadership();
+
+  StateMachine* const state_machine_;
+  LeadershipWatchers watchers_;
+  Leadership reported_;  // apply thread: what the state machine was told last
+  std::shared_ptr<LogSink> log_sink_;
+  std::atomic<bool> halted_{false};  // set on the strand; the apply thread then stops applying
+  std::unique_ptr<Executor> apply_;  // before engine_: outlives its callbacks
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace quorate::quorum
+
+#endif  // QUORATE_QUORUM_HOST_NODE_H_

@@ -1,0 +1,130 @@
+#include "quorate/quorum_node.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "quorate/limits.h"
+#include "quorate/status.h"
+#include "quorate/system.h"
+#include "quorum/host_node.h"
+#include "quorum/options.h"
+
+namespace quorate {
+namespace quorum {
+namespace {
+
+void CheckVoters(const QuorumOptions& options, std::vector<std::string>* problems) {
+  if (options.initial_voters.size() > limits::kVotersMax) {
+    problems->push_back(absl::StrCat("initial_voters has ", options.initial_voters.size(), " voters, the limit is ",
+                                     limits::kVotersMax));
+  }
+  std::set<NodeId> ids;
+  for (const Voter& voter : options.initial_voters) {
+    if (voter.key.id.value() < 0) {
+      problems->push_back(absl::StrCat("initial_voters has the id ", voter.key.id.value(), ", ids start at 0"));
+    }
+    if (!ids.insert(voter.key.id).second) {
+      problems->push_back(absl::StrCat("initial_voters names node ", voter.key.id.value(), " twice"));
+    }
+    if (voter.endpoints.empty() && options.initial_voters.size() > 1) {
+      problems->push_back(absl::StrCat("voter ", voter.key.id.value(), " has no endpoint"));
+    }
+    if (voter.key.id == options.self.id && !voter.key.Matches(options.self)) {
+      problems->push_back(absl::StrCat("initial_voters has this node with directory ", voter.key.directory.ToString(),
+                                       ", but it runs on ", options.self.directory.ToString()));
+    }
+  }
+  if (options.initial_voters.empty() && options.bootstrap_servers.empty()) {
+    problems->push_back("initial_voters and bootstrap_servers are both empty: there is no quorum to found or to join");
+  }
+}
+
+void CheckTimeouts(const QuorumTimeouts& timeouts, std::vector<std::string>* problems) {
+  const std::pair<absl::string_view, absl::Duration> all[] = {{"election", timeouts.election},
+                                                              {"fetch", timeouts.fetch},
+                                                              {"election_backoff_max", timeouts.election_backoff_max},
+                                                              {"request", timeouts.request},
+                                                              {"retry_backoff", timeouts.retry_backoff}};
+  for (const auto& [name, value] : all) {
+    if (value < absl::Milliseconds(1) || value > absl::Hours(1)) {
+      problems->push_back(
+          absl::StrCat("timeouts.", name, " is ", absl::FormatDuration(value), ", allowed are 1ms to 1h"));
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status ValidateOptions(const QuorumOptions& options) {
+  std::vector<std::string> problems;
+  if (options.cluster_id.is_zero()) problems.push_back("cluster_id is not set");
+  if (options.self.id.value() < 0) {
+    problems.push_back(absl::StrCat("self.id is ", options.self.id.value(), ", ids start at 0"));
+  }
+  if (options.self.directory.is_zero()) problems.push_back("self.directory is not set");
+  CheckVoters(options, &problems);
+  CheckTimeouts(options.timeouts, &problems);
+  if (options.batch_bytes_max < 1024 || options.batch_bytes_max > limits::kProposalBytesMax) {
+    problems.push_back(absl::StrCat("batch_bytes_max is ", options.batch_bytes_max, ", allowed are 1024 to ",
+                                    limits::kProposalBytesMax));
+  }
+  if (options.pending_bytes_max < options.batch_bytes_max ||
+      options.pending_bytes_max > limits::kPendingProposalBytesMax) {
+    problems.push_back(absl::StrCat("pending_bytes_max is ", options.pending_bytes_max,
+                                    ", allowed are batch_bytes_max (", options.batch_bytes_max, ") to ",
+                                    limits::kPendingProposalBytesMax));
+  }
+  if (options.fetch_credit_bytes < 1024 || options.fetch_credit_bytes > limits::kFetchCreditBytesMax) {
+    problems.push_back(absl::StrCat("fetch_credit_bytes is ", options.fetch_credit_bytes, ", allowed are 1024 to ",
+                                    limits::kFetchCreditBytesMax));
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
+                   absl::StrCat("the quorum's options have ", problems.size(),
+                                problems.size() == 1 ? " problem: " : " problems: ", absl::StrJoin(problems, "; ")));
+}
+
+void FillDefaults(QuorumDependencies* dependencies) {
+  if (dependencies->clock == nullptr) dependencies->clock = SystemClock();
+  if (dependencies->random == nullptr) dependencies->random = SystemRandom();
+  if (dependencies->executors == nullptr) dependencies->executors = ThreadExecutorFactory();
+  if (dependencies->log_sink == nullptr) dependencies->log_sink = NullLogSink();
+}
+
+}  // namespace quorum
+
+absl::StatusOr<std::unique_ptr<QuorumNode>> QuorumNode::Create(QuorumOptions options, QuorumDependencies dependencies) {
+  absl::Status valid = quorum::ValidateOptions(options);
+  if (!valid.ok()) return valid;
+  if (dependencies.log == nullptr || dependencies.election_state == nullptr || dependencies.transport == nullptr ||
+      dependencies.state_machine == nullptr) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
+                     "a QuorumNode needs a log, an election state store, a transport and a state machine");
+  }
+  quorum::FillDefaults(&dependencies);
+  return std::make_unique<quorum::HostNode>(std::move(options), std::move(dependencies));
+}
+
+absl::string_view ToString(ReplicaRole role) {
+  switch (role) {
+    case ReplicaRole::kUnattached:
+      return "unattached";
+    case ReplicaRole::kProspective:
+      return "prospective";
+    case ReplicaRole::kCandidate:
+      return "candidate";
+    case ReplicaRole::kLeader:
+      return "leader";
+    case ReplicaRole::kFollower:
+      return "follower";
+    case ReplicaRole::kResigned:
+      return "resigned";
+    case ReplicaRole::kHalted:
+      return "halted";
+  }
+  return "unknown";
+}
+
+}  // namespace quorate
