@@ -70,7 +70,25 @@ uint64_t ManualExecutor::NewOwner() {
   return ++last_owner_;
 }
 
+// Runs the oldest posted task of `owner`. False when there is none.
+bool ManualExecutor::RunOneOf(uint64_t owner) {
+  Task task;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto found = std::find_if(ready_.begin(), ready_.end(), [owner](const Entry& entry) {
+      return entry.owner == owner && entry.timer == kNoTimer;
+    });
+    if (found == ready_.end()) return false;
+    task = std::move(found->task);
+    ready_.erase(found);
+  }
+  std::move(task)();
+  return true;
+}
+
 void ManualExecutor::ForgetOwner(uint64_t owner) {
+  while (RunOneOf(owner)) {
+  }
   std::vector<Entry> forgotten;  // destroyed after the lock is released
   absl::MutexLock lock(&mutex_);
   auto keep =
@@ -173,7 +191,7 @@ class ManualSerialExecutor final : public Executor {
   const uint64_t owner_;
 };
 
-std::unique_ptr<Executor> ManualExecutorFactory::MakeSerial(std::string_view) {
+std::unique_ptr<Executor> ManualExecutorFactory::MakeSerial(absl::string_view) {
   return std::make_unique<ManualSerialExecutor>(executor_);
 }
 

@@ -27,12 +27,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quorate/environment.h"
@@ -100,6 +100,7 @@ class ManualExecutor final : public Executor {
   void PostFor(uint64_t owner, Task task);
   TimerId PostAtFor(uint64_t owner, Instant when, Task task);
   uint64_t NewOwner();
+  bool RunOneOf(uint64_t owner);
   void ForgetOwner(uint64_t owner);
   void MoveDueTimers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Task> TakeNext();
@@ -113,11 +114,12 @@ class ManualExecutor final : public Executor {
   uint64_t last_owner_ ABSL_GUARDED_BY(mutex_) = kNoOwner;
 };
 
-// Serial executors on one ManualExecutor, which outlives them. Destroying one forgets its tasks.
+// Serial executors on one ManualExecutor, which outlives them. Destroying one runs what was posted to it, out
+// of turn, and forgets its timers, as the contract of Executor says.
 class ManualExecutorFactory final : public ExecutorFactory {
  public:
   explicit ManualExecutorFactory(ManualExecutor* executor) : executor_(executor) {}
-  std::unique_ptr<Executor> MakeSerial(std::string_view name) override;
+  std::unique_ptr<Executor> MakeSerial(absl::string_view name) override;
 
  private:
   ManualExecutor* const executor_;

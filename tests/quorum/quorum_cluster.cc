@@ -1,0 +1,153 @@
+#include "quorum/quorum_cluster.h"
+
+#include <stdexcept>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "support/catch.h"
+
+namespace quorate::quorum {
+
+absl::Status Adder::Apply(absl::Span<const CommittedRecord> records) {
+  for (const CommittedRecord& record : records) {
+    if (fails_at.has_value() && record.data == *fails_at) return absl::InternalError("asked to fail");
+    if (throws_at.has_value() && record.data == *throws_at) throw std::runtime_error("asked to throw");
+    int64_t number = 0;
+    if (!absl::SimpleAtoi(record.data, &number)) return absl::InvalidArgumentError("not a number");
+    sum += number;
+    applied.emplace_back(record.data);
+    if (record.result != nullptr) *record.result = absl::StrCat(sum);
+  }
+  return absl::OkStatus();
+}
+
+QuorumCluster::QuorumCluster(int voters, uint64_t seed) : random_(seed) {
+  network_ = InProcessNetwork::Create(&executor_, &clock_);
+  for (int id = 1; id <= voters; ++id) {
+    auto member = std::make_unique<Member>(seed * 100 + static_cast<uint64_t>(id));
+    member->key = {NodeId(id), DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)))};
+    member->endpoint = {"CONTROLLER", absl::StrCat("node-", id), 9093};
+    voters_.push_back({member->key, {member->endpoint}, 0, 1});
+    members_.push_back(std::move(member));
+  }
+  for (auto& member : members_) {
+    DirectoryIdentity identity;
+    identity.cluster_id = cluster_id_;
+    identity.node_id = member->key.id;
+    identity.directory_id = member->key.directory;
+    identity.initial_voters = voters_;
+    const absl::Status formatted = FormatDirectory(&member->files, "/data", identity);
+    INFO(formatted);
+    REQUIRE(formatted.ok());
+  }
+}
+
+QuorumCluster::~QuorumCluster() {
+  for (auto& member : members_) member->node.reset();
+  executor_.RunUntilIdle();
+}
+
+absl::Status QuorumCluster::Start(int id) {
+  Member& member = At(id);
+  FileStorageOptions storage;
+  storage.path = "/data";
+  storage.segment_bytes = 1u << 20;
+  storage.files = &member.files;
+  storage.executors = &executors_;
+  storage.clock = &clock_;
+  absl::StatusOr<std::unique_ptr<DataDirectory>> directory = DataDirectory::Open(std::move(storage));
+  if (!directory.ok()) return directory.status();
+  member.directory = *std::move(directory);
+  member.machine = std::make_unique<Adder>();
+
+  QuorumOptions options;
+  options.cluster_id = cluster_id_;
+  options.self = member.key;
+  options.initial_voters = voters_;
+  QuorumDependencies dependencies;
+  dependencies.log = member.directory->MakeLogStore();
+  dependencies.election_state = member.directory->MakeElectionStateStore();
+  dependencies.transport = network_->MakeTransport(member.endpoint);
+  dependencies.state_machine = member.machine.get();
+  dependencies.clock = &clock_;
+  dependencies.random = &random_;
+  dependencies.executors = &executors_;
+  dependencies.on_fault = [&member](absl::Status cause) { member.fault = std::move(cause); };
+  absl::StatusOr<std::unique_ptr<QuorumNode>> node = QuorumNode::Create(std::move(options), std::move(dependencies));
+  if (!node.ok()) return node.status();
+  member.node = *std::move(node);
+  return member.node->Start();
+}
+
+void QuorumCluster::StartAll() {
+  for (size_t id = 1; id <= members_.size(); ++id) {
+    const absl::Status started = Start(static_cast<int>(id));
+    INFO(started);
+    REQUIRE(started.ok());
+  }
+}
+
+void QuorumCluster::Crash(int id) {
+  Member& member = At(id);
+  member.files.Crash();
+  member.node.reset();
+  member.directory.reset();
+  member.files.Restart(testing::Survival::kRandom);
+}
+
+void QuorumCluster::CrashAll() {
+  for (auto& member : members_) member->files.Crash();
+  for (size_t id = 1; id <= members_.size(); ++id) Crash(static_cast<int>(id));
+}
+
+void QuorumCluster::Isolate(int id, bool isolated) {
+  const std::string own = At(id).endpoint.Address();
+  for (auto& member : members_) {
+    if (member->endpoint.Address() == own) continue;
+    network_->SetLink(own, member->endpoint.Address(), !isolated);
+    network_->SetLink(member->endpoint.Address(), own, !isolated);
+  }
+}
+
+bool QuorumCluster::Await(absl::FunctionRef<bool()> condition, absl::Duration limit) {
+  return executor_.RunUntilTrue(condition, limit);
+}
+
+int QuorumCluster::Leader() {
+  int leader = 0;
+  Epoch newest{-1};
+  for (size_t i = 0; i < members_.size(); ++i) {
+    Member& member = *members_[i];
+    if (member.node == nullptr || member.machine->leaderships.empty()) continue;
+    const Leadership& last = member.machine->leaderships.back();
+    if (last.is_self && last.epoch > newest) {
+      leader = static_cast<int>(i) + 1;
+      newest = last.epoch;
+    }
+  }
+  return leader;
+}
+
+int QuorumCluster::AwaitLeader() {
+  Await([this] { return Leader() != 0; });
+  return Leader();
+}
+
+absl::StatusOr<Proposed> QuorumCluster::Propose(int id, std::vector<std::string> records, absl::Duration timeout) {
+  std::optional<absl::StatusOr<Proposed>> result;
+  Proposal proposal;
+  proposal.records = std::move(records);
+  proposal.timeout = timeout;
+  At(id).node->Propose(std::move(proposal), [&](absl::StatusOr<Proposed> r) { result = std::move(r); });
+  REQUIRE(Await([&] { return result.has_value(); }, timeout + absl::Seconds(1)));
+  return *std::move(result);
+}
+
+absl::StatusOr<Offset> QuorumCluster::Read(int id, absl::Duration timeout) {
+  std::optional<absl::StatusOr<Offset>> result;
+  At(id).node->ReadBarrier(timeout, [&](absl::StatusOr<Offset> r) { result = std::move(r); });
+  REQUIRE(Await([&] { return result.has_value(); }, timeout + absl::Seconds(1)));
+  return *std::move(result);
+}
+
+}  // namespace quorate::quorum

@@ -1,0 +1,86 @@
+// Whole quorum nodes on one thread, under virtual time: production engine, core, file storage and in-process
+// transport, over a simulated disk each. Nodes can be killed (with the disk keeping what it must) and restarted.
+#ifndef QUORATE_TESTS_QUORUM_QUORUM_CLUSTER_H_
+#define QUORATE_TESTS_QUORUM_QUORUM_CLUSTER_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/xoshiro.h"
+#include "quorate/quorum_node.h"
+#include "quorate/storage_adapters.h"
+#include "quorate/testing/manual_executor.h"
+#include "quorate/transport_adapters.h"
+#include "testing/sim_file_system.h"
+
+namespace quorate::quorum {
+
+// Sums up numbers; the answer to each is the sum so far.
+class Adder final : public StateMachine {
+ public:
+  absl::Status Apply(absl::Span<const CommittedRecord> records) override;
+  void OnLeadership(const Leadership& leadership) override { leaderships.push_back(leadership); }
+
+  int64_t sum = 0;
+  std::vector<std::string> applied;
+  std::vector<Leadership> leaderships;
+  std::optional<std::string> fails_at;   // returns an error at this record
+  std::optional<std::string> throws_at;  // throws at this record
+};
+
+class QuorumCluster {
+ public:
+  struct Member {
+    ReplicaKey key;
+    Endpoint endpoint;
+    testing::SimFileSystem files;
+    std::unique_ptr<Adder> machine;
+    std::unique_ptr<DataDirectory> directory;
+    std::unique_ptr<QuorumNode> node;
+    absl::Status fault;
+
+    explicit Member(uint64_t seed) : files(seed) {}
+  };
+
+  explicit QuorumCluster(int voters, uint64_t seed = 1);
+  ~QuorumCluster();
+
+  absl::Status Start(int id);
+  void StartAll();
+  // Ends the node as a power failure would: connections break, unsynced bytes may go.
+  void Crash(int id);
+  void CrashAll();
+  // A cut network, both ways, between one member and the rest.
+  void Isolate(int id, bool isolated);
+
+  // Runs virtual time until it holds; false after `limit`.
+  bool Await(absl::FunctionRef<bool()> condition, absl::Duration limit = absl::Seconds(30));
+  // The member that says it leads; 0 after 30 virtual seconds without one.
+  int AwaitLeader();
+  // The member that leads now as far as it knows, 0 for none.
+  int Leader();
+
+  // Proposes at `id` and runs until the answer is there.
+  absl::StatusOr<Proposed> Propose(int id, std::vector<std::string> records, absl::Duration timeout = absl::Seconds(5));
+  absl::StatusOr<Offset> Read(int id, absl::Duration timeout = absl::Seconds(5));
+
+  Member& At(int id) { return *members_[static_cast<size_t>(id) - 1]; }
+  testing::ManualExecutor& executor() { return executor_; }
+
+ private:
+  testing::ManualClock clock_;
+  testing::ManualExecutor executor_{&clock_};
+  testing::ManualExecutorFactory executors_{&executor_};
+  Xoshiro random_;
+  ClusterId cluster_id_{Uuid(11, 12)};
+  std::unique_ptr<InProcessNetwork> network_;
+  std::vector<Voter> voters_;
+  std::vector<std::unique_ptr<Member>> members_;
+};
+
+}  // namespace quorate::quorum
+
+#endif  // QUORATE_TESTS_QUORUM_QUORUM_CLUSTER_H_
