@@ -1,0 +1,257 @@
+// The façade: what every event has in common before and after it.
+#include "raft/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "quorate/status.h"
+#include "raft/core_impl.h"
+
+namespace quorate::raft {
+
+std::unique_ptr<Core> Core::Make(CoreConfig config, RecoveredState recovered, Random* random) {
+  return std::make_unique<CoreImpl>(std::move(config), std::move(recovered), random);
+}
+
+CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
+    : config_(std::move(config)),
+      timing_(config_.timeouts, random),
+      log_(recovered, VoterSet(config_.initial_voters), config_.tail_cache_bytes),
+      high_watermark_(recovered.log.start) {
+  if (recovered.election.has_value()) {
+    epoch_ = recovered.election->epoch;
+    voted_for_ = recovered.election->voted_for;
+    leader_hint_ = recovered.election->leader;
+  }
+}
+
+void CoreImpl::Start(Instant now) {
+  now_ = now;
+  started_ = true;
+  // M-02: whatever this node was, it comes back without a role. Had it led its stored epoch, it may have forgotten
+  // records of it that were not synced; leading it again could put other records at the same (epoch, offset).
+  if (log_.end().epoch > epoch_) EnterEpoch(log_.end().epoch, ReplicaKey(), LeaderInfo());
+  BecomeUnattached(epoch_);
+  if (MayLead() && voters_in_force().IsSoleVoter(config_.self)) {
+    BecomeProspective();
+  } else if (discovery_.has_value()) {
+    discovery_->next_at = now_;
+  }
+}
+
+void CoreImpl::Tick(Instant now) { Begin(now); }
+
+bool CoreImpl::Begin(Instant now) {
+  if (!started_ || role_ == ReplicaRole::kHalted) return false;
+  const bool paused = now - now_ > timing_.Pause();
+  now_ = std::max(now_, now);
+  if (paused && role_ == ReplicaRole::kLeader) {
+    // F-P06: what was in flight when we fell asleep proves nothing about who leads now.
+    reads_.AbandonRound();
+    leader_tick_at_ = now_;
+  }
+  RunTimers();
+  return role_ != ReplicaRole::kHalted;
+}
+
+void CoreImpl::RunTimers() {
+  switch (role_) {
+    case ReplicaRole::kUnattached:
+      if (discovery_.has_value() && now_ >= discovery_->next_at) Discover();
+      RunElectionTimers();
+      return;
+    case ReplicaRole::kProspective:
+    case ReplicaRole::kCandidate:
+    case ReplicaRole::kResigned:
+      return RunElectionTimers();
+    case ReplicaRole::kFollower:
+      return RunFollowerTimers();
+    case ReplicaRole::kLeader:
+      return RunLeaderTimers();
+    case ReplicaRole::kHalted:
+      return;
+  }
+}
+
+Instant CoreImpl::NextDeadline() const {
+  switch (role_) {
+    case ReplicaRole::kUnattached:
+      return std::min(election_deadline_, discovery_.has_value() ? discovery_->next_at : Instant::Infinite());
+    case ReplicaRole::kProspective:
+    case ReplicaRole::kCandidate:
+      return std::min(election_deadline_, resend_at_);
+    case ReplicaRole::kResigned: {
+      Instant next = std::min(election_deadline_, resignation_->resend_at);
+      if (handing_over()) next = std::min(next, resignation_->hand_over_until);
+      return next;
+    }
+    case ReplicaRole::kFollower: {
+      Instant next = fetch_deadline_;
+      if (session_.has_value()) {
+        next = std::min(next, session_->reopen_at.value_or(session_->last_sent + timing_.Resend()));
+      }
+      return reads_.round_runs() ? std::min(next, forward_resend_at_) : next;
+    }
+    case ReplicaRole::kLeader:
+      if (OtherVoters().empty()) return Instant::Infinite();
+      return std::min(leader_tick_at_, MajorityContact() + timing_.CheckQuorum());
+    case ReplicaRole::kHalted:
+      break;
+  }
+  return Instant::Infinite();
+}
+
+void CoreImpl::PeerConnected(Instant now, NodeId peer) {
+  if (!Begin(now)) return;
+  const Voter* voter = voters_in_force().FindById(peer);
+  // Ids below -1 are bootstrap servers. Anybody else is nobody we asked to be connected with.
+  if (voter == nullptr && peer != leader_.id && peer >= kNoNode) return;
+  connected_.insert(peer);
+  // What the broken connection swallowed is said again at once rather than at the next timer.
+  if (role_ == ReplicaRole::kFollower && peer == leader_.id && session_.has_value()) {
+    leader_gone_ = false;
+    OpenSession();
+  } else if (tally_.has_value() && !backing_off_) {
+    AskForVotes();
+  } else if (discovery_.has_value()) {
+    discovery_->next_at = now_;
+    Discover();
+  } else if (role_ == ReplicaRole::kLeader && voter != nullptr && voter->key != config_.self) {
+    raft::Progress& replica = replicas_.ForVoter(voter->key);
+    if (!replica.begin_acknowledged) replica.begin_sent.reset();
+    SendBeginEpoch();
+  } else if (role_ == ReplicaRole::kResigned) {
+    SendEndEpoch();
+  }
+}
+
+void CoreImpl::PeerDisconnected(Instant now, NodeId peer) {
+  if (!Begin(now)) return;
+  // A connection that never stood says nothing about its other end.
+  const bool stood = connected_.erase(peer) > 0;
+  if (!stood || peer != leader_.id || leader_.id == config_.self.id) return;
+  LeaderIsGone();
+}
+
+void CoreImpl::ElectionStateStored(Instant now, uint64_t sequence) {
+  if (!Begin(now)) return;
+  outbox_.Stored(sequence);
+  // M-01: our own vote counts like any other, once it is on disk.
+  if (role_ == ReplicaRole::kCandidate && outbox_.IsStored(candidacy_store_)) {
+    tally_->Record(config_.self, true);
+    CountVotes();
+  }
+}
+
+void CoreImpl::LogDurable(Instant now, Offset durable_end, uint64_t generation) {
+  if (!Begin(now) || !log_.Durable(durable_end, generation)) return;
+  if (role_ == ReplicaRole::kLeader) AdvanceHighWatermark();
+  // One message says both: this has arrived, and it is on disk.
+  if (role_ == ReplicaRole::kFollower && session_.has_value() && !session_->reopen_at.has_value()) SendFetch();
+}
+
+void CoreImpl::Halt(absl::Status cause) {
+  if (role_ == ReplicaRole::kHalted) return;
+  FailReads(Reason::kHalted, absl::StrCat("this node stopped itself: ", cause.message()));
+  role_ = ReplicaRole::kHalted;
+}
+
+void CoreImpl::HaltWith(Reason reason, absl::string_view what) {
+  if (role_ == ReplicaRole::kHalted) return;
+  absl::Status cause = MakeError(reason, Outcome::kUnknown, what);
+  effects_.halt = cause;
+  Halt(std::move(cause));
+}
+
+Effects CoreImpl::TakeEffects() {
+  if (role_ != ReplicaRole::kHalted) {
+    // Reads, pushes and peers are settled here and not in each event: what several events brought leaves together.
+    RunReads();
+    PushAll();
+    UpdatePeers();
+    effects_.log = log_.TakeOperations();
+    effects_.send = outbox_.Take();
+  } else {
+    effects_.store.reset();
+    effects_.read_log.clear();
+  }
+  effects_.log_generation = log_.generation();
+  const Seen seen{role_, epoch_, leader().id};
+  effects_.leadership_changed = seen != seen_;
+  seen_ = seen;
+  return std::exchange(effects_, Effects());
+}
+
+void CoreImpl::UpdatePeers() {
+  if (!std::exchange(peers_may_have_changed_, false)) return;
+  std::map<NodeId, Endpoint> wanted;
+  const std::vector<Endpoint> own = EndpointsOf(config_.self.id);
+  for (size_t i = 0; i < config_.bootstrap_servers.size(); ++i) {
+    const Endpoint& server = config_.bootstrap_servers[i];
+    const bool is_self = std::any_of(own.begin(), own.end(),
+                                     [&](const Endpoint& e) { return e.host == server.host && e.port == server.port; });
+    if (!is_self) wanted[NodeId(-2 - static_cast<int32_t>(i))] = server;
+  }
+  for (const Voter& voter : voters_in_force().voters()) {
+    if (voter.key.id != config_.self.id && !voter.endpoints.empty()) wanted[voter.key.id] = voter.endpoints.front();
+  }
+  if (leader_.id != kNoNode && leader_.id != config_.self.id && !leader_.endpoints.empty()) {
+    wanted[leader_.id] = leader_.endpoints.front();
+  }
+  for (const auto& [id, endpoint] : wanted) {
+    const auto known = peers_.find(id);
+    if (known == peers_.end() || known->second != endpoint) effects_.peers.push_back({id, endpoint});
+  }
+  for (const auto& [id, endpoint] : peers_) {
+    if (wanted.count(id) == 0) effects_.peers.push_back({id, std::nullopt});
+  }
+  peers_ = std::move(wanted);
+}
+
+LeaderInfo CoreImpl::leader() const { return LeaderForPeers(); }
+
+bool CoreImpl::handing_over() const {
+  return role_ == ReplicaRole::kResigned && resignation_->requested && !resignation_->untold.empty() &&
+         now_ < resignation_->hand_over_until;
+}
+
+bool CoreImpl::MayLead() const {
+  // M-12: an observer never stands, whoever asks it to. M-07: nor does a node outside its own configuration.
+  return config_.may_vote && is_voter() && !shutting_down_;
+}
+
+std::vector<ReplicaKey> CoreImpl::OtherVoters() const {
+  std::vector<ReplicaKey> keys;
+  for (const Voter& voter : voters_in_force().voters()) {
+    if (!voter.key.Matches(config_.self)) keys.push_back(voter.key);
+  }
+  return keys;
+}
+
+absl::Status CoreImpl::NotLeaderError() const {
+  if (role_ == ReplicaRole::kHalted) {
+    return MakeError(Reason::kHalted, Outcome::kNotApplied, "this node stopped itself; Describe() says why");
+  }
+  StatusDetail detail;
+  detail.reason = Reason::kNotLeader;
+  detail.outcome = Outcome::kNotApplied;
+  const LeaderInfo known = leader();
+  if (known.id == kNoNode) {
+    return MakeError(detail, absl::StrCat("node ", config_.self.id.value(), " doesn't lead epoch ", epoch_.value(),
+                                          " and knows nobody who does"));
+  }
+  detail.leader = LeaderHint{known.id, epoch_, known.endpoints.empty() ? Endpoint() : known.endpoints.front()};
+  return MakeError(detail, absl::StrCat("node ", config_.self.id.value(), " doesn't lead epoch ", epoch_.value(),
+                                        "; node ", known.id.value(), " does"));
+}
+
+std::vector<ReplicaProgress> CoreImpl::Progress() const {
+  std::vector<ReplicaProgress> out;
+  for (const auto& [key, replica] : replicas_.replicas()) {
+    out.push_back({key, replica.durable_end(), replica.last_fetch, replica.last_caught_up});
+  }
+  return out;
+}
+
+}  // namespace quorate::raft

@@ -1,0 +1,273 @@
+// The core's inside: one replica, its role, and the events that move it.
+//
+// What can be reasoned about alone is a class of its own and is tested alone: VoteTally, Progress, ReplicaLog, Outbox,
+// ReadQueue, the majority arithmetic. What is left here is the protocol itself: which event in which role causes
+// which transition. It is one class, because a transition touches all of it, but one file for each part:
+//
+//   core.cc       the façade: events come in, due timers run first, effects go out
+//   roles.cc      the transitions between roles: the only place where role_ and epoch_ change
+//   inbound.cc    checks that requests and answers have in common, and where they go
+//   election.cc   pre-votes and votes, asked and given; whom a dying leader names
+//   leader.cc     appends, fetch sessions, high watermark, check-quorum
+//   follower.cc   fetching: sessions, validation, truncation; looking for the leader
+//   reads.cc      linearizable reads, on the leader and through it
+//
+// A reader who wants to check a rule searches its id: each M-rule is decided in one place.
+#ifndef QUORATE_RAFT_CORE_IMPL_H_
+#define QUORATE_RAFT_CORE_IMPL_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "quorate/messages.h"
+#include "quorate/status.h"
+#include "raft/core.h"
+#include "raft/outbox.h"
+#include "raft/progress.h"
+#include "raft/read_queue.h"
+#include "raft/replica_log.h"
+#include "raft/timing.h"
+#include "raft/voter_set.h"
+#include "raft/votes.h"
+
+namespace quorate::raft {
+
+class CoreImpl final : public Core {
+ public:
+  CoreImpl(CoreConfig config, RecoveredState recovered, Random* random);
+
+  void Start(Instant now) override;
+  void Tick(Instant now) override;
+  void Receive(Instant now, const Message& message) override;
+  void PeerConnected(Instant now, NodeId peer) override;
+  void PeerDisconnected(Instant now, NodeId peer) override;
+  void ElectionStateStored(Instant now, uint64_t sequence) override;
+  void LogDurable(Instant now, Offset durable_end, uint64_t generation) override;
+  void LogRead(Instant now, uint64_t id, absl::StatusOr<std::vector<Batch>> batches) override;
+  absl::StatusOr<Offset> Propose(Instant now, absl::Span<const absl::string_view> records, int64_t wall_ms) override;
+  void RequestRead(Instant now, uint64_t id) override;
+  void CancelRead(uint64_t id) override;
+  void Resign(Instant now, bool shutting_down) override;
+  void Halt(absl::Status cause) override;
+  Effects TakeEffects() override;
+
+  Instant NextDeadline() const override;
+  ReplicaRole role() const override { return role_; }
+  bool is_voter() const override { return voters_in_force().Contains(config_.self); }
+  Epoch epoch() const override { return epoch_; }
+  LeaderInfo leader() const override;
+  Offset log_start() const override { return log_.start(); }
+  LogPosition log_end() const override { return log_.end(); }
+  Offset durable_end() const override { return log_.durable_end(); }
+  Offset high_watermark() const override { return high_watermark_; }
+  Offset epoch_start() const override { return epoch_start_; }
+  bool handing_over() const override;
+  const std::vector<Voter>& voters() const override { return voters_in_force().voters(); }
+  std::vector<ReplicaProgress> Progress() const override;
+  std::vector<Batch> ReadTail(Offset from, size_t bytes_max) const override {
+    return log_.tail().Read(from, bytes_max);
+  }
+
+ private:
+  // The state of one fetch session of ours (follower), or of the search for a leader (unattached).
+  struct Session {
+    uint64_t id = 0;
+    bool heard = false;           // the leader answered in it
+    Instant last_sent;            // a FetchRequest of it
+    uint64_t unacknowledged = 0;  // bytes received since the last FetchRequest
+    std::optional<Instant> reopen_at;
+  };
+  struct Discovery {
+    uint64_t first_request_id = 0;  // answers to this and later ones count
+    Instant next_at;
+    uint64_t asked = 0;  // peers so far
+  };
+  struct Resignation {
+    std::vector<ReplicaKey> successors;  // the best first
+    std::set<ReplicaKey> untold;
+    Instant resend_at;
+    Instant hand_over_until;  // handing_over() holds no longer than this
+    bool requested = false;   // by the host, not by check-quorum
+  };
+
+  // ---- core.cc -----------------------------------------------------------------------------------
+  // Begins an event: time moves, and timers that are due run before the event does (F-P06). False: halted.
+  bool Begin(Instant now);
+  void RunTimers();
+  void HaltWith(Reason reason, absl::string_view what);
+  void UpdatePeers();
+  bool MayLead() const;  // may stand for election
+  const VoterSet& voters_in_force() const { return log_.voters(); }
+  std::vector<ReplicaKey> OtherVoters() const;
+  uint64_t NewRequestId() { return ++last_request_id_; }
+  absl::Status NotLeaderError() const;
+
+  // ---- roles.cc ------------------------------------------------------------------------------------
+  // In `epoch` without a leader. The election timer goes on where one ran, so that a flood of new epochs can't put
+  // elections off for ever (KIP-595).
+  void BecomeUnattached(Epoch epoch);
+  void BecomeFollower(Epoch epoch, const LeaderInfo& leader);
+  void BecomeProspective();
+  void BecomeCandidate();
+  void BecomeLeader();
+  void BecomeResigned(bool requested);
+  // What every role leaves behind. Pending reads fail, sessions and tallies end (M-17).
+  void LeaveRole();
+  // Moves to `epoch`, forgetting vote and leader of the one before, and stores it (M-01).
+  void EnterEpoch(Epoch epoch, ReplicaKey vote, const LeaderInfo& leader);
+  void StoreElection();
+
+  // ---- inbound.cc ------------------------------------------------------------------------------------
+  void SendRequest(const ReplicaKey& to, uint64_t request_id, MessageBody body);
+  void Reply(const Message& request, MessageBody body);
+  LeaderInfo LeaderForPeers() const;
+  std::vector<Endpoint> EndpointsOf(NodeId id) const;
+  bool IsForUs(const Message& message) const;
+  // The rules that all answers share. True: the answer is of our epoch and its content may be looked at.
+  bool AcceptAnswer(const Message& message, Epoch epoch, const LeaderInfo& leader);
+  // The leader check of requests that only a leader serves; kNone when this is it.
+  PeerError LeaderCheck(Epoch epoch) const;
+  void OnRequest(const Message& message);
+  void OnResponse(const Message& message);
+
+  // ---- election.cc -----------------------------------------------------------------------------------
+  void StartRound(bool pre_vote);
+  void AskForVotes();
+  void CountPreVotes();
+  void CountVotes();
+  void PreElectionFailed();
+  void RunElectionTimers();
+  void On(const Message& message, const VoteRequest& request);
+  void On(const Message& message, const VoteResponse& response);
+  bool IsUpToDate(const LogPosition& asker) const;
+  bool GrantsPreVote(const VoteRequest& request) const;
+  bool GrantsVote(const Message& message, const VoteRequest& request) const;
+  bool RanksBefore(const ReplicaKey& asker, const LogPosition& asker_end) const;
+  void On(const Message& message, const EndEpochRequest& request);
+  void On(const Message& message, const EndEpochResponse& response);
+  void SendEndEpoch();
+
+  // ---- leader.cc -------------------------------------------------------------------------------------
+  absl::StatusOr<Offset> AppendAsLeader(BatchKind kind, absl::Span<const absl::string_view> records, int64_t wall_ms);
+  void AppendLeaderChange(const std::vector<ReplicaKey>& granting);
+  void SendBeginEpoch();
+  void On(const Message& message, const BeginEpochResponse& response);
+  void On(const Message& message, const FetchRequest& request);
+  void OpenFetch(const Message& message, const FetchRequest& request, raft::Progress& replica);
+  std::optional<FetchResponse> CheckPosition(const FetchRequest& request) const;
+  void AdvanceHighWatermark();
+  void PushAll();
+  void PushTo(const ReplicaKey& key, raft::Progress& replica);
+  void SendBatches(const ReplicaKey& key, raft::Progress& replica, std::vector<Batch> batches);
+  FetchResponse FetchAnswer(PeerError error, uint64_t session) const;
+  FetchResponse PushMessage(const raft::Progress& replica) const;
+  void SendPush(const ReplicaKey& key, raft::Progress& replica, FetchResponse response);
+  Instant MajorityContact() const;
+  void RunLeaderTimers();
+
+  // ---- follower.cc -----------------------------------------------------------------------------------
+  void On(const Message& message, const BeginEpochRequest& request);
+  void On(const Message& message, const FetchResponse& response);
+  void OnSessionPush(const FetchResponse& response);
+  void OpenSession();
+  void SendFetch();
+  void HeardLeader();
+  // The leader is certainly gone, or doesn't lead: stand for election, or look for another.
+  void LeaderIsGone();
+  void TruncateTo(const LogPosition& diverging);
+  // False: something in `batches` is not what a leader of this epoch would send; the rest was dropped.
+  bool AppendFetched(const FetchResponse& response);
+  bool ConflictsBelowHighWatermark(const Batch& batch);
+  void RaiseHighWatermark(Offset leader_high_watermark);
+  void Discover();
+  void RunFollowerTimers();
+
+  // ---- reads.cc --------------------------------------------------------------------------------------
+  void On(const Message& message, const ReadRequest& request);
+  void On(const Message& message, const ReadResponse& response);
+  void RunReads();
+  void StartLeaderRound();
+  void FinishLeaderRound();
+  void ForwardReads();
+  void Answer(const PendingRead& read, absl::StatusOr<Offset> offset);
+  void FailReads(Reason reason, absl::string_view why);
+
+  const CoreConfig config_;
+  const Timing timing_;
+  ReplicaLog log_;
+  Outbox outbox_;
+  Effects effects_;
+
+  // What Raft stores.
+  Epoch epoch_;
+  ReplicaKey voted_for_;
+
+  ReplicaRole role_ = ReplicaRole::kUnattached;
+  LeaderInfo leader_;  // of epoch_; a Prospective node remembers here whom it followed
+  Offset high_watermark_;
+  Instant now_;
+  uint64_t last_request_id_ = 0;
+  bool started_ = false;
+  bool shutting_down_ = false;
+  std::set<NodeId> connected_;
+  std::map<NodeId, Endpoint> peers_;  // as the driver was told
+  bool peers_may_have_changed_ = true;
+  NodeId leader_hint_ = kNoNode;  // led when this node stopped
+
+  // Unattached, Prospective, Candidate, Resigned: when the present wait ends.
+  Instant election_deadline_ = Instant::Infinite();
+  // Prospective, Candidate.
+  std::optional<VoteTally> tally_;
+  uint64_t round_id_ = 0;  // the request id of the round's messages
+  Instant resend_at_ = Instant::Infinite();
+  bool saw_better_asker_ = false;
+  bool deferring_ = false;  // has its majority of pre-votes, lets the better asker go first
+  bool backing_off_ = false;
+  uint64_t candidacy_store_ = 0;  // our own vote counts once this is stored
+  int failed_rounds_ = 0;
+
+  // Follower.
+  std::optional<Session> session_;
+  Instant fetch_deadline_ = Instant::Infinite();
+  std::optional<Instant> leader_heard_;
+  bool leader_gone_ = false;  // its connection broke, it said goodbye, or it denied leading
+  uint64_t read_round_seen_ = 0;
+  // Unattached.
+  std::optional<Discovery> discovery_;
+
+  // Leader.
+  ReplicaTable replicas_;
+  Offset epoch_start_ = kNoOffset;
+  Instant leader_since_;
+  Instant leader_tick_at_ = Instant::Infinite();
+  uint64_t begin_id_ = 0;
+  uint64_t last_read_id_ = 0;  // of ReadLog effects
+  uint64_t read_round_ = 0;
+  Offset read_round_offset_;
+  bool push_needed_ = false;
+
+  // Resigned.
+  std::optional<Resignation> resignation_;
+  uint64_t end_id_ = 0;
+
+  ReadQueue reads_;
+  uint64_t forward_id_ = 0;  // the running ReadRequest to the leader
+  Instant forward_resend_at_ = Instant::Infinite();
+
+  // As the driver last saw it, to tell whether leadership changed.
+  struct Seen {
+    ReplicaRole role = ReplicaRole::kUnattached;
+    Epoch epoch;
+    NodeId leader = kNoNode;
+    friend bool operator==(const Seen&, const Seen&) = default;
+  };
+  Seen seen_;
+};
+
+}  // namespace quorate::raft
+
+#endif  // QUORATE_RAFT_CORE_IMPL_H_

@@ -1,0 +1,211 @@
+// Following: fetch sessions from the other side, what is let into the log, and the search for a leader.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "raft/core_impl.h"
+
+namespace quorate::raft {
+
+void CoreImpl::On(const Message& message, const BeginEpochRequest& request) {
+  const auto reply = [&](PeerError error) {
+    Reply(message, BeginEpochResponse{.error = error, .epoch = epoch_, .leader = LeaderForPeers()});
+  };
+  if (request.epoch < Epoch(0)) return reply(PeerError::kInvalidRequest);
+  if (request.epoch < epoch_) return reply(PeerError::kFencedEpoch);  // F-N07
+  BecomeFollower(request.epoch, LeaderInfo{message.from.id, request.leader_endpoints});
+  if (role_ == ReplicaRole::kHalted) return;
+  HeardLeader();
+  if (!message.to.Matches(config_.self)) return reply(PeerError::kWrongVoter);  // F-N10; after the transition (KIP-853)
+  reply(PeerError::kNone);
+  // It says so because it doesn't hear us: whatever we sent was lost.
+  if (!session_.has_value()) return OpenSession();
+  if (now_ - session_->last_sent >= timing_.RetryBackoff()) SendFetch();
+}
+
+// ---- The session ------------------------------------------------------------------------------------
+
+void CoreImpl::OpenSession() {
+  session_ = Session{.id = NewRequestId(), .last_sent = now_, .reopen_at = std::nullopt};
+  SendFetch();
+}
+
+void CoreImpl::SendFetch() {
+  session_->last_sent = now_;
+  session_->unacknowledged = 0;
+  const Voter* leader = voters_in_force().FindById(leader_.id);
+  SendRequest(leader == nullptr ? ReplicaKey{leader_.id, DirectoryId()} : leader->key, session_->id,
+              FetchRequest{.epoch = epoch_,
+                           .session = session_->id,
+                           .fetch_offset = log_.end_offset(),
+                           .last_fetched_epoch = log_.end().epoch,
+                           .durable_end = log_.durable_end(),  // M-13: what isn't on disk isn't acknowledged
+                           .high_watermark = high_watermark_,
+                           .credit_bytes = config_.fetch_credit_bytes,
+                           .read_round = read_round_seen_});
+}
+
+void CoreImpl::HeardLeader() {
+  leader_heard_ = now_;
+  leader_gone_ = false;
+  failed_rounds_ = 0;
+  fetch_deadline_ = now_ + timing_.Fetch();
+}
+
+void CoreImpl::LeaderIsGone() {
+  leader_gone_ = true;
+  if (role_ != ReplicaRole::kFollower) return;
+  if (MayLead()) return BecomeProspective();
+  BecomeUnattached(epoch_);
+}
+
+void CoreImpl::RunFollowerTimers() {
+  if (now_ >= fetch_deadline_) {
+    if (MayLead()) return BecomeProspective();
+    return BecomeUnattached(epoch_);
+  }
+  if (!session_.has_value()) return;
+  if (session_->reopen_at.has_value()) {
+    if (now_ >= *session_->reopen_at) OpenSession();
+  } else if (now_ - session_->last_sent >= timing_.Resend()) {
+    // Nothing new to acknowledge: this asks for a sign of life, and repeats what may have been lost.
+    SendFetch();
+  }
+}
+
+void CoreImpl::On(const Message& message, const FetchResponse& response) {
+  const bool discovers = discovery_.has_value() && message.request_id >= discovery_->first_request_id;
+  // M-17: a session ends with every truncation and role change, and its answers with it.
+  const bool in_session = session_.has_value() && response.session == session_->id && message.from.id == leader_.id;
+  if (!discovers && !in_session) return;
+  const uint64_t session = in_session ? session_->id : 0;
+  if (!AcceptAnswer(message, response.epoch, response.leader)) return;
+  if (!session_.has_value() || session_->id != session) return;
+
+  switch (response.error) {
+    case PeerError::kNone:
+      HeardLeader();
+      session_->heard = true;
+      return OnSessionPush(response);
+    case PeerError::kFencedReplica:
+      return HaltWith(Reason::kCorruption,
+                      absl::StrCat("the leader of epoch ", epoch_.value(),
+                                   " fenced this replica: its log is durable up to ", log_.durable_end().value(),
+                                   ", less than it acknowledged before; the disk lost data or "
+                                   "an old copy was restored. Format the directory anew and join as a new replica"));
+    case PeerError::kNotLeader:
+    case PeerError::kShuttingDown:
+      // It says itself that it doesn't lead: waiting for its silence would be a waste.
+      return LeaderIsGone();
+    default:
+      session_->reopen_at = now_ + timing_.RetryBackoff();
+      return;
+  }
+}
+
+void CoreImpl::OnSessionPush(const FetchResponse& response) {
+  if (response.diverging.has_value()) return TruncateTo(*response.diverging);
+  if (response.snapshot.has_value()) {
+    session_->reopen_at = now_ + timing_.Resend();
+    return;
+  }
+  if (response.base_offset > log_.end_offset()) return OpenSession();  // a push was lost on the way
+  if (!AppendFetched(response)) {
+    if (role_ == ReplicaRole::kFollower) session_->reopen_at = now_ + timing_.RetryBackoff();
+    return;
+  }
+  RaiseHighWatermark(response.high_watermark);
+  // Everything else is acknowledged when it is durable. At once only what somebody waits for: a read round, or
+  // the leader, when the credit is half used up before the disk has answered.
+  const bool new_round = response.read_round > read_round_seen_;
+  read_round_seen_ = std::max(read_round_seen_, response.read_round);
+  if (new_round || session_->unacknowledged > config_.fetch_credit_bytes / 2) SendFetch();
+}
+
+bool CoreImpl::AppendFetched(const FetchResponse& response) {
+  for (const Batch& batch : response.batches) {
+    if (batch.end_offset() <= log_.end_offset()) {  // a repeated push
+      if (ConflictsBelowHighWatermark(batch)) return false;
+      continue;
+    }
+    // M-16: nothing of a later epoch than the one we fetch in: the sender may have lost its place meanwhile.
+    if (batch.epoch() > response.epoch) return false;
+    if (batch.header().cluster_hash != config_.cluster_id.value().low()) return false;
+    const size_t bytes = batch.size();
+    if (batch.kind() == BatchKind::kControl) peers_may_have_changed_ = true;
+    if (!log_.Append(batch).ok()) return false;  // contiguous, epochs don't fall, control records can be read
+    session_->unacknowledged += bytes;
+  }
+  return true;
+}
+
+bool CoreImpl::ConflictsBelowHighWatermark(const Batch& batch) {
+  if (batch.base_offset() < log_.start() || batch.base_offset() >= high_watermark_) return false;
+  const Epoch ours = log_.epochs().EpochAt(batch.base_offset());
+  if (ours == batch.epoch()) return false;
+  HaltWith(Reason::kCorruption, absl::StrCat("committed offset ", batch.base_offset().value(), " has epoch ",
+                                             ours.value(), " here and epoch ", batch.epoch().value(), " at node ",
+                                             leader_.id.value(), "; committed records never change"));
+  return true;
+}
+
+void CoreImpl::RaiseHighWatermark(Offset leader_high_watermark) {
+  // M-18: never over what was validated against this leader, and all of our log was: its session is open.
+  const Offset reached = std::min(leader_high_watermark, log_.end_offset());
+  if (reached <= high_watermark_) return;
+  high_watermark_ = reached;
+  effects_.high_watermark = high_watermark_;
+}
+
+void CoreImpl::TruncateTo(const LogPosition& diverging) {
+  const LogPosition ours = log_.epochs().EndOffsetFor(diverging.epoch, log_.end_offset());
+  const Offset new_end = ours.epoch == diverging.epoch ? std::min(ours.end, diverging.end) : ours.end;
+  const bool sane = diverging.epoch >= Epoch(0) && diverging.end >= Offset(0) && new_end < log_.end_offset();
+  if (!sane) {
+    session_->reopen_at = now_ + timing_.RetryBackoff();
+    return;
+  }
+  if (new_end < high_watermark_) {
+    // M-19, M-25: a leader that lacks committed records was not elected by the rules.
+    return HaltWith(
+        Reason::kCorruption,
+        absl::StrCat("node ", leader_.id.value(), ", leader of epoch ", epoch_.value(),
+                     ", has a log that parts from this one at offset ", new_end.value(), ", below the high watermark ",
+                     high_watermark_.value(), "; committed records are never truncated"));
+  }
+  log_.TruncateTo(new_end);
+  peers_may_have_changed_ = true;
+  OpenSession();
+}
+
+// ---- Looking for the leader -------------------------------------------------------------------------
+
+void CoreImpl::Discover() {
+  std::vector<ReplicaKey> targets = OtherVoters();
+  // Who led when this node stopped is asked first.
+  std::stable_partition(targets.begin(), targets.end(), [&](const ReplicaKey& k) { return k.id == leader_hint_; });
+  for (const auto& [id, endpoint] : peers_) {
+    if (id < kNoNode) targets.push_back({id, DirectoryId()});
+  }
+  if (targets.empty()) {
+    discovery_->next_at = Instant::Infinite();
+    return;
+  }
+  const ReplicaKey target = targets[discovery_->asked % targets.size()];
+  const uint64_t rounds = discovery_->asked / targets.size();
+  ++discovery_->asked;
+  discovery_->next_at = now_ + timing_.Discovery(rounds);
+  const uint64_t id = NewRequestId();
+  // Without credit: should this be the leader, we first become its follower and then ask for data.
+  SendRequest(target, id,
+              FetchRequest{.epoch = epoch_,
+                           .session = id,
+                           .fetch_offset = log_.end_offset(),
+                           .last_fetched_epoch = log_.end().epoch,
+                           .durable_end = log_.durable_end(),
+                           .high_watermark = high_watermark_,
+                           .credit_bytes = 0,
+                           .read_round = 0});
+}
+
+}  // namespace quorate::raft

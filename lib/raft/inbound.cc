@@ -1,0 +1,118 @@
+// What all messages have in common: who may speak to us, in which epoch, and who leads it.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "raft/core_impl.h"
+
+namespace quorate::raft {
+
+void CoreImpl::SendRequest(const ReplicaKey& to, uint64_t request_id, MessageBody body) {
+  outbox_.Send(Message{.cluster_id = config_.cluster_id,
+                       .from = config_.self,
+                       .from_incarnation = config_.incarnation,
+                       .to = to,
+                       .request_incarnation = config_.incarnation,
+                       .request_id = request_id,
+                       .body = std::move(body)});
+}
+
+void CoreImpl::Reply(const Message& request, MessageBody body) {
+  outbox_.Send(Message{.cluster_id = config_.cluster_id,
+                       .from = config_.self,
+                       .from_incarnation = config_.incarnation,
+                       .to = request.from,
+                       .request_incarnation = request.from_incarnation,
+                       .request_id = request.request_id,
+                       .body = std::move(body)});
+}
+
+LeaderInfo CoreImpl::LeaderForPeers() const {
+  // A Prospective node remembers a leader that it can't hear, a Resigned one remembers itself: neither is news.
+  const bool knows = role_ == ReplicaRole::kLeader || role_ == ReplicaRole::kFollower;
+  return knows ? leader_ : LeaderInfo();
+}
+
+std::vector<Endpoint> CoreImpl::EndpointsOf(NodeId id) const {
+  const Voter* voter = voters_in_force().FindById(id);
+  return voter == nullptr ? std::vector<Endpoint>() : voter->endpoints;
+}
+
+bool CoreImpl::IsForUs(const Message& message) const {
+  // The transport has checked this too; a host may bring its own transport.
+  if (message.cluster_id != config_.cluster_id) return false;                           // F-N09
+  if (message.from.id == config_.self.id || message.from.id < NodeId(0)) return false;  // F-N11
+  return true;
+}
+
+void CoreImpl::Receive(Instant now, const Message& message) {
+  if (!Begin(now) || !IsForUs(message)) return;
+  if (message.IsResponse()) {
+    // F-N08: an answer to a previous life of ours, or to somebody else.
+    if (message.request_incarnation != config_.incarnation || !message.to.Matches(config_.self)) return;
+    OnResponse(message);
+  } else {
+    OnRequest(message);
+  }
+}
+
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+}  // namespace
+
+void CoreImpl::OnRequest(const Message& message) {
+  std::visit(Overloaded{[&](const VoteRequest& request) { On(message, request); },
+                        [&](const BeginEpochRequest& request) { On(message, request); },
+                        [&](const EndEpochRequest& request) { On(message, request); },
+                        [&](const FetchRequest& request) { On(message, request); },
+                        [&](const ReadRequest& request) { On(message, request); }, [](const auto&) {}},
+             message.body);
+}
+
+void CoreImpl::OnResponse(const Message& message) {
+  std::visit(Overloaded{[&](const VoteResponse& response) { On(message, response); },
+                        [&](const BeginEpochResponse& response) { On(message, response); },
+                        [&](const EndEpochResponse& response) { On(message, response); },
+                        [&](const FetchResponse& response) { On(message, response); },
+                        [&](const ReadResponse& response) { On(message, response); }, [](const auto&) {}},
+             message.body);
+}
+
+bool CoreImpl::AcceptAnswer(const Message& message, Epoch epoch, const LeaderInfo& leader) {
+  if (epoch < epoch_) return false;
+  // The answering node may remember a life of ours that led; that life is over (M-02).
+  const bool names_leader = leader.id >= NodeId(0) && leader.id != config_.self.id;
+  if (epoch > epoch_) {
+    // M-05: a higher epoch moves us on; it is never a vote or an acknowledgement for the epoch that we asked in.
+    if (names_leader) {
+      BecomeFollower(epoch, leader);
+      if (message.from.id == leader.id) HeardLeader();
+    } else {
+      BecomeUnattached(epoch);
+    }
+    return false;
+  }
+  if (!names_leader) return true;
+  const bool known = leader_.id != kNoNode;
+  const bool from_leader = message.from.id == leader.id;
+  // Prospective: that others name the leader which we lost is no news; that it speaks to us itself is.
+  if (!known || leader_.id != leader.id || from_leader) BecomeFollower(epoch, leader);
+  if (role_ == ReplicaRole::kFollower && from_leader) HeardLeader();
+  return role_ != ReplicaRole::kHalted;
+}
+
+PeerError CoreImpl::LeaderCheck(Epoch epoch) const {
+  if (epoch < epoch_) return PeerError::kFencedEpoch;
+  // A fetcher's epoch isn't adopted: it proves nothing that an election would not tell us (KIP-595).
+  if (epoch > epoch_) return PeerError::kUnknownEpoch;
+  if (shutting_down_ && role_ == ReplicaRole::kResigned) return PeerError::kShuttingDown;
+  return role_ == ReplicaRole::kLeader ? PeerError::kNone : PeerError::kNotLeader;
+}
+
+}  // namespace quorate::raft

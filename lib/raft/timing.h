@@ -1,0 +1,76 @@
+// How long the core waits for what: every duration of the protocol in one place, derived from QuorumTimeouts.
+//
+// KRaft's rules (KIP-595, 996): random election timeouts in [T, 2T), a fixed fetch timeout, exponential random backoff
+// after a lost election. quorate's additions are constants here with their reason.
+#ifndef QUORATE_RAFT_TIMING_H_
+#define QUORATE_RAFT_TIMING_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "quorate/environment.h"
+#include "quorate/quorum_types.h"
+
+namespace quorate::raft {
+
+class Timing {
+ public:
+  Timing(const QuorumTimeouts& timeouts, Random* random) : t_(timeouts), random_(random) {}
+
+  // Uniform in [T, 2T): two voters that lost the same leader seldom wake together.
+  [[nodiscard]] absl::Duration Election() const { return t_.election + Below(t_.election); }
+  // After the n-th failure in a row (1 and up): random in [0, 10 ms x 2^n), capped, and never nothing. It starts low
+  // because a round takes a few milliseconds here, not a network's worst case.
+  [[nodiscard]] absl::Duration Backoff(int failures) const {
+    const absl::Duration range = kBackoffBase * (int64_t{1} << std::min(failures, 20));
+    return std::min(absl::Milliseconds(1) + Below(range), std::max(t_.election_backoff_max, absl::Milliseconds(1)));
+  }
+  // A Prospective voter that saw a better one stand lets it go first for so long: a few stores and round trips.
+  [[nodiscard]] absl::Duration Stagger() const { return kStaggerBase + Below(kStaggerBase); }
+  // KIP-595: how long the successor at `position` of `count` waits; the first not at all, the rest ever longer.
+  [[nodiscard]] absl::Duration SuccessorWait(size_t position, size_t count) const {
+    if (position == 0) return absl::ZeroDuration();
+    const absl::Duration max = t_.election_backoff_max;
+    if (position >= count || count > 30) return max;
+    return std::min(max, max / (int64_t{1} << (count - 1)) * (int64_t{1} << (position - 1)));
+  }
+  // Without a word from the leader for so long, a follower takes it for gone.
+  [[nodiscard]] absl::Duration Fetch() const { return t_.fetch; }
+  // A follower that heard the leader within this time refuses pre-votes against it (KIP-996's liveness check). Half
+  // the fetch timeout: well above the rhythm of keep-alives, well below the time at which the first
+  // follower gives up, so that it finds the others ready and a failover isn't the slower of two timeouts.
+  [[nodiscard]] absl::Duration MinimumSilence() const { return t_.fetch / 2; }
+  // Without fetches of a majority for so long, a leader resigns (M-09).
+  [[nodiscard]] absl::Duration CheckQuorum() const { return t_.fetch; }
+  // A leader reminds voters that don't fetch that it leads.
+  [[nodiscard]] absl::Duration BeginEpochPeriod() const { return t_.fetch / 2; }
+  // Messages get lost: what has no answer is sent again, and a silent follower asks for a sign of life. Several
+  // tries fit into each timeout that they prevent.
+  [[nodiscard]] absl::Duration Resend() const { return t_.fetch / 6; }
+  // Between two peers asked for the leader: quickly for the first round of all of them, then ever slower.
+  [[nodiscard]] absl::Duration Discovery(uint64_t rounds) const {
+    return std::min(t_.retry_backoff * (int64_t{1} << std::min<uint64_t>(rounds, 10)), t_.fetch / 2);
+  }
+  // Between two events of a node that wasn't paused pass less than this (F-P06).
+  [[nodiscard]] absl::Duration Pause() const { return t_.election / 2; }
+  // A leader that leaves waits no longer than this for its successors to know.
+  [[nodiscard]] absl::Duration HandOver() const { return t_.election; }
+  [[nodiscard]] absl::Duration RetryBackoff() const { return t_.retry_backoff; }
+
+ private:
+  static constexpr absl::Duration kBackoffBase = absl::Milliseconds(10);
+  static constexpr absl::Duration kStaggerBase = absl::Milliseconds(10);
+
+  [[nodiscard]] absl::Duration Below(absl::Duration range) const {
+    const int64_t nanos = absl::ToInt64Nanoseconds(range);
+    return nanos <= 0 ? absl::ZeroDuration() : absl::Nanoseconds(random_->Below(static_cast<uint64_t>(nanos)));
+  }
+
+  const QuorumTimeouts t_;
+  Random* const random_;
+};
+
+}  // namespace quorate::raft
+
+#endif  // QUORATE_RAFT_TIMING_H_

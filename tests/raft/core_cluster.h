@@ -1,0 +1,167 @@
+// A quorum of cores in one thread, under virtual time: a network that loses, repeats and reorders, disks that
+// complete late and forget what they hadn't synced, crashes and restarts - and a referee.
+//
+// The referee looks at every event from outside, with knowledge that no node has, and checks the invariants of the
+// fault model: I-01 to I-10, I-12, I-13, I-16 and linearizable reads. What it finds is in violations(). Everything
+// follows from the seed.
+#ifndef QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
+#define QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/xoshiro.h"
+#include "raft/core.h"
+
+namespace quorate::raft {
+
+struct ClusterOptions {
+  int voters = 3;
+  int observers = 0;
+  uint64_t seed = 1;
+  absl::Duration delay_min = absl::Microseconds(100);
+  absl::Duration delay_max = absl::Microseconds(100);
+  absl::Duration disk = absl::Milliseconds(1);
+  absl::Duration disk_max = absl::Milliseconds(1);
+  int drop_permille = 0;
+  int duplicate_permille = 0;
+  bool announce_crashes = true;  // peers notice the broken connection
+  size_t tail_cache_bytes = 1u << 20;
+  uint32_t fetch_credit_bytes = 1u << 20;
+  QuorumTimeouts timeouts;
+};
+
+class CoreCluster {
+ public:
+  explicit CoreCluster(ClusterOptions options);
+  ~CoreCluster();
+
+  // ---- Doing things. Nodes are numbered from 1; voters first, then observers. ------------------------
+  void StartAll();
+  void Start(int id);
+  void Crash(int id);
+  void CutLink(int from, int to) { cut_.insert({from, to}); }
+  void Isolate(int id);
+  void HealLinks() { cut_.clear(); }
+  // Breaks the connection that `from` opened to `to`, and says so; the messages in flight are lost.
+  void Disconnect(int from, int to);
+  void Connect(int from, int to);
+  void Pause(int id) { node(id).paused = true; }
+  void Resume(int id);
+  absl::StatusOr<Offset> Propose(int id, const std::string& record);
+  uint64_t Read(int id);
+  // Any other event on one core, with the referee looking.
+  void Do(int id, const std::function<void(Core&, Instant)>& event);
+  // While set, log completions of this node wait.
+  void HoldDisk(int id, bool hold);
+  void HoldStores(int id, bool hold);
+  // A disk as it would be after a restart: for tests that begin in the middle.
+  void SetLog(int id, std::vector<Batch> log, std::optional<ElectionState> election);
+  // Rolls the stopped node's disk back to its first `batches` batches (fault F-P11).
+  void RollBack(int id, size_t batches);
+
+  void RunFor(absl::Duration duration);
+  bool RunUntil(const std::function<bool()>& condition, absl::Duration at_most);
+
+  // ---- Looking at things. -------------------------------------------------------------------------------
+  Core& core(int id) { return *node(id).core; }
+  bool alive(int id) { return node(id).core != nullptr; }
+  Instant now() const { return now_; }
+  ReplicaKey key(int id) const {
+    return ReplicaKey{NodeId(id), DirectoryId(Uuid(7, 1000 + static_cast<uint64_t>(id)))};
+  }
+  IncarnationId incarnation(int id) { return node(id).config.incarnation; }
+  ClusterId cluster_id() const { return ClusterId(Uuid(1, 0xC1A5)); }
+  // The node that leads the highest epoch, 0: none.
+  int Leader();
+  // A leader is known to all living nodes and all have its log, committed.
+  bool Settled();
+  Offset committed() const { return committed_end_; }
+  const std::vector<Batch>& disk(int id) { return node(id).log; }
+  Offset synced(int id) { return node(id).synced; }
+  const std::optional<ElectionState>& stored(int id) { return node(id).stored; }
+  std::optional<absl::StatusOr<Offset>> ReadResult(uint64_t id);
+  const std::vector<Message>& sent() const { return sent_; }
+  void ForgetSent() { sent_.clear(); }
+  const std::vector<std::string>& violations() const { return violations_; }
+  std::optional<absl::Status> halted(int id) { return node(id).halt; }
+  // Delivers a message as if the network had brought it now.
+  void Inject(int to, const Message& message);
+  // A filter that sees each message before the network; false drops it.
+  std::function<bool(const Message&)> filter;
+  bool record_sent = false;
+
+  Batch MakeBatch(Offset base, Epoch epoch, const std::vector<std::string>& records) const;
+
+ private:
+  struct Node {
+    int id = 0;
+    uint64_t life = 0;
+    CoreConfig config;
+    std::unique_ptr<Xoshiro> random;
+    std::unique_ptr<Core> core;
+    std::vector<Batch> log;  // as the operating system has it
+    Offset synced;           // as the disk has it
+    uint64_t generation = 0;
+    std::optional<ElectionState> stored;
+    bool paused = false;
+    bool hold_disk = false;
+    bool hold_stores = false;
+    std::vector<std::function<void()>> held;
+    std::vector<std::function<void()>> held_stores;
+    uint64_t tick_token = 0;
+    Offset high_watermark;
+    std::optional<absl::Status> halt;
+  };
+  struct ReadRecord {
+    Offset must_cover;
+    std::optional<absl::StatusOr<Offset>> result;
+  };
+  using Key = std::pair<Instant, uint64_t>;
+
+  Node& node(int id) { return *nodes_.at(static_cast<size_t>(id - 1)); }
+  Offset LogEnd(const Node& node) const { return node.log.empty() ? Offset(0) : node.log.back().end_offset(); }
+  void At(Instant when, std::function<void()> event) { events_.emplace(Key{when, ++event_count_}, std::move(event)); }
+  absl::Duration DiskTime();
+  void OnNode(int id, uint64_t life, const std::function<void(Node&)>& event);
+  void AfterEvent(Node& node);
+  void Perform(Node& node, Effects effects);
+  void PerformLog(Node& node, const Effects& effects);
+  void Route(Node& node, const Message& message);
+  void Deliver(const Message& message);
+  void Violation(const std::string& what);
+
+  // The referee.
+  void CheckSent(Node& node, const Message& message);
+  void CheckLeadership(Node& node);
+  void CheckHighWatermark(Node& node);
+  void CheckRead(uint64_t id, const absl::StatusOr<Offset>& offset);
+
+  const ClusterOptions options_;
+  Xoshiro random_;
+  Instant now_ = Instant::FromNanos(1'000'000'000);
+  uint64_t event_count_ = 0;
+  uint64_t lives_ = 0;
+  std::map<Key, std::function<void()>> events_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::set<std::pair<int, int>> cut_;
+  std::vector<Message> sent_;
+  std::vector<std::string> violations_;
+
+  std::map<Epoch, int> leaders_;                            // I-01
+  std::map<std::pair<int, Epoch>, NodeId> votes_;           // I-02
+  std::map<std::pair<Offset, Epoch>, uint32_t> bytes_;      // I-05: (base offset, epoch) -> crc
+  std::map<Offset, std::pair<Epoch, uint32_t>> committed_;  // I-07: base offset -> what was committed there
+  Offset committed_end_;
+  uint64_t last_read_ = 0;
+  std::map<uint64_t, ReadRecord> reads_;
+};
+
+}  // namespace quorate::raft
+
+#endif  // QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
