@@ -46,8 +46,12 @@ using TopicId = StrongUuid<struct TopicIdTag>;
 using BrokerEpoch = StrongInt<struct BrokerEpochTag, int64_t>;
 inline constexpr BrokerEpoch kNoBrokerEpoch{-1};
 
-// The feature whose level says which records may be in the log (KIP-584, KIP-778).
+// The feature whose level says which records may be in the log and which rules made them (KIP-584,
+// KIP-778). The numbers are Kafka's, so that its tools can name them: 25 is 4.0-IV3, whose rules for
+// epochs, ISRs and elections are those of this version.
 inline constexpr absl::string_view kMetadataVersionFeature = "metadata.version";
+inline constexpr int16_t kMetadataVersionMin = 25;
+inline constexpr int16_t kMetadataVersionMax = 25;
 
 // Kafka's codes for the security of a listener.
 enum class SecurityProtocol : int16_t { kPlaintext = 0, kSsl = 1, kSaslPlaintext = 2, kSaslSsl = 3 };
