@@ -23,8 +23,9 @@ namespace quorate {
 // Connects nodes of one process by endpoint address. Thread-safe; outlives all that it made.
 class InProcessNetwork {
  public:
-  // Messages are delivered on `executor`, which outlives the network.
-  static std::unique_ptr<InProcessNetwork> Create(Executor* executor);
+  // Everything is delivered on `executor`, in the order of sending if that is serial. `clock` is the one that the
+  // executor's timers go by; calls that get no answer end by it. Both outlive the network and what it made.
+  static std::unique_ptr<InProcessNetwork> Create(Executor* executor, Clock* clock);
   virtual ~InProcessNetwork() = default;
 
   // A transport that is reached under `self`'s address.
@@ -33,8 +34,18 @@ class InProcessNetwork {
   virtual std::unique_ptr<RpcServer> MakeRpcServer(const Endpoint& self) = 0;
   virtual std::unique_ptr<RpcClient> MakeRpcClient() = 0;
 
-  // Faults for tests: cuts or restores what goes from one address to another; breaks connections.
+  // Faults for tests: cuts or restores what goes from one address to another. A cut breaks the connections that
+  // `from` opened to `to`; one that `to` opened stays, but what `from` answers on it is lost (F-N03: a one-way
+  // partition). RPC clients have no address of their own; theirs is "".
   virtual void SetLink(const std::string& from_address, const std::string& to_address, bool up) = 0;
+
+  struct Counters {
+    uint64_t sent = 0;         // handed to the executor
+    uint64_t unreachable = 0;  // dropped by the sender: no connection, no return path
+    uint64_t lost = 0;         // dropped on the way: link cut, receiver gone
+    uint64_t refused = 0;      // dropped by the receiver's checks
+  };
+  [[nodiscard]] virtual Counters counters() const = 0;
 };
 
 // ---- gRPC ------------------------------------------------------------------------------------------
@@ -57,8 +68,19 @@ class GrpcListener : public RpcServer {
   // Accepts from now on. Once.
   virtual absl::Status Start() = 0;
   [[nodiscard]] virtual uint16_t port() const = 0;  // the real one
-  // Refuses new calls, waits for running ones up to `grace`, cancels the rest. Idempotent.
+  // Refuses new calls, waits for running ones up to `grace`, cancels the rest. Idempotent. Not from a handler.
   virtual void Stop(absl::Duration grace) = 0;
+
+  struct Counters {
+    uint64_t accepted = 0;
+    uint64_t served = 0;              // spoke HTTP/2
+    uint64_t refused_cap = 0;         // over a cap
+    uint64_t refused_protocol = 0;    // garbage, HTTP/1, TLS to a plain port
+    uint64_t handshake_timeouts = 0;  // said nothing for too long, or hung up before
+    uint64_t accept_failures = 0;     // out of descriptors or memory
+    int64_t live = 0;                 // connections now, as of the last look
+  };
+  [[nodiscard]] virtual Counters counters() const = 0;
 };
 
 struct GrpcTransportOptions {
@@ -70,10 +92,32 @@ struct GrpcTransportOptions {
   absl::Duration connect_timeout = absl::Seconds(2);
   std::shared_ptr<LogSink> log_sink;  // null: NullLogSink()
 };
-std::unique_ptr<Transport> NewGrpcTransport(GrpcTransportOptions options);
+class GrpcTransport : public Transport {
+ public:
+  struct Counters {
+    uint64_t sent = 0;
+    uint64_t received = 0;
+    uint64_t connects = 0;           // connections of ours that came to stand
+    uint64_t disconnects = 0;        // losses reported to the handler
+    uint64_t dropped_no_path = 0;    // sent to a peer that isn't connected
+    uint64_t dropped_invalid = 0;    // ours, but not fit to be sent: foreign identity, a field or a size out of bounds
+    uint64_t cut_slow_readers = 0;   // streams cut because their queue was full (F-N13)
+    uint64_t refused_hellos = 0;     // wrong cluster, wrong replica, ourselves, malformed
+    uint64_t refused_malformed = 0;  // messages that don't decode (F-N06)
+    uint64_t refused_address = 0;    // messages for somebody else or in the wrong direction (F-N10, F-N11)
+  };
+  [[nodiscard]] virtual Counters counters() const = 0;
+};
+std::unique_ptr<GrpcTransport> NewGrpcTransport(GrpcTransportOptions options);
 
-// Keeps one channel per address, with capped reconnect backoff.
-std::unique_ptr<RpcClient> NewGrpcRpcClient();
+struct GrpcRpcClientOptions {
+  absl::Duration connect_timeout = absl::Seconds(2);
+  absl::Duration call_timeout_max = absl::Seconds(60);  // longer ones are cut to this
+  size_t channels_max = 64;                             // the least recently used one is closed for a new one
+};
+// Keeps one connection per address. A call that can't connect fails at once; the next one tries anew. Destroying
+// the client cancels its calls and waits for their continuations, so don't do it inside of one.
+std::unique_ptr<RpcClient> NewGrpcRpcClient(GrpcRpcClientOptions options = {});
 
 }  // namespace quorate
 

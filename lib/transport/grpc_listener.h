@@ -1,0 +1,67 @@
+// The listener behind GrpcListener: one grpc::Server fed by an AcceptLoop, and one generic service that sorts calls:
+// the peer stream goes to the hub of the transport that was made for this listener, methods that somebody handles
+// become UnaryCalls, everything else is UNIMPLEMENTED. Methods are bytes in, bytes out: what a typed gRPC stub of the
+// same name sends and expects, without protobuf in this room.
+//
+// Only the gRPC adapter's own files include this.
+#ifndef QUORATE_LIB_TRANSPORT_GRPC_LISTENER_H_
+#define QUORATE_LIB_TRANSPORT_GRPC_LISTENER_H_
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "quorate/transport_adapters.h"
+#include "transport/accept_loop.h"
+#include "transport/peer_hub.h"
+#include "transport/unary_call.h"
+
+namespace quorate::transport {
+
+class GrpcListenerImpl final : public GrpcListener, private grpc::CallbackGenericService {
+ public:
+  explicit GrpcListenerImpl(GrpcListenerOptions options);
+  ~GrpcListenerImpl() override;
+
+  absl::Status Bind();
+  void Handle(std::string method, RpcHandler handler) override;
+  absl::Status Start() override;
+  [[nodiscard]] uint16_t port() const override { return loop_->port(); }
+  void Stop(absl::Duration grace) override;
+  [[nodiscard]] Counters counters() const override;
+
+  // Peers that connect here talk to `hub`. Before Start.
+  void ServePeers(std::shared_ptr<PeerHub> hub);
+
+ private:
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+  void Configure(grpc::ServerBuilder* builder);
+  void HandOver(AcceptedConnection connection);
+  void EndOverdueCalls();
+
+  GrpcListenerOptions options_;
+  std::unique_ptr<AcceptLoop> loop_;
+  // Immutable after Start; calls hold views into the keys.
+  absl::flat_hash_map<std::string, std::unique_ptr<RpcHandler>> handlers_;
+  std::shared_ptr<PeerHub> hub_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<grpc::Server> server_;
+  CallWatch watch_;
+
+  absl::Mutex mutex_;
+  bool started_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> refusing_{false};
+};
+
+}  // namespace quorate::transport
+
+#endif  // QUORATE_LIB_TRANSPORT_GRPC_LISTENER_H_

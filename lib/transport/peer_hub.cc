@@ -1,0 +1,407 @@
+#include "transport/peer_hub.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "quorate/limits.h"
+#include "quorate/status.h"
+#include "transport/admission.h"
+#include "transport/monotonic.h"
+#include "transport/peer_stream.h"
+
+namespace quorate::transport {
+namespace {
+
+// A refusal isn't cured by asking again soon; an operator has to act.
+constexpr absl::Duration kRefusalBackoff = absl::Seconds(2);
+// A stream that stood this long was a good one: its loss is worth an attempt at once.
+constexpr absl::Duration kProvenAfter = absl::Milliseconds(100);
+constexpr absl::Duration kLogInterval = absl::Minutes(1);
+constexpr size_t kInboundStreamsMax = limits::kObserversMax + limits::kVotersMax;
+
+// Spreads attempts of several nodes without asking for randomness: a share of 80 to 120 %.
+double Spread(NodeId a, NodeId b, uint32_t attempt) {
+  uint32_t mix =
+      static_cast<uint32_t>(a.value()) * 2654435761u ^ static_cast<uint32_t>(b.value()) * 40503u ^ attempt * 97u;
+  mix ^= mix >> 15;
+  return 0.8 + 0.4 * static_cast<double>(mix % 1024) / 1024.0;
+}
+
+bool IsRefusal(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kWrongCluster || reason == Reason::kWrongReplica || reason == Reason::kInvalidArgument;
+}
+
+}  // namespace
+
+PeerHub::PeerHub(GrpcTransportOptions options) : options_(std::move(options)), throttle_(kLogInterval) {}
+
+PeerHub::~PeerHub() { Stop(); }
+
+absl::Status PeerHub::Start(const TransportIdentity& identity, PeerHandler* handler) {
+  absl::MutexLock lock(&mutex_);
+  if (started_) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "the transport was started before");
+  }
+  identity_ = identity;
+  handler_ = handler;
+  started_ = true;
+  const Instant now = MonotonicNow();
+  for (auto& [id, link] : links_) link.next_attempt = now;
+  dialer_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "quorate-dial");
+    DialLoop();
+  });
+  return absl::OkStatus();
+}
+
+void PeerHub::SetPeer(NodeId peer, const Endpoint& endpoint) {
+  std::shared_ptr<OutboundStream> old;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto [it, inserted] = links_.try_emplace(peer);
+    Link& link = it->second;
+    if (!inserted && link.endpoint.Address() == endpoint.Address()) return;
+    link.endpoint = endpoint;
+    link.backoff = options_.reconnect_backoff_min;
+    link.next_attempt = MonotonicNow();
+    link.loss_reported = false;
+    old = link.stream;  // its end schedules the next attempt
+    Wake();
+  }
+  if (old != nullptr) old->Cancel();
+}
+
+void PeerHub::ForgetPeer(NodeId peer) {
+  std::shared_ptr<OutboundStream> old;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = links_.find(peer);
+    if (it == links_.end()) return;
+    old = std::move(it->second.stream);
+    links_.erase(it);
+  }
+  if (old != nullptr) old->Cancel();
+}
+
+void PeerHub::Send(Message message) {
+  SendResult result = SendResult::kClosed;
+  if (message.IsResponse()) {
+    if (const std::shared_ptr<InboundStream> stream = ReturnPathTo(message.to); stream != nullptr) {
+      result = stream->Send(std::move(message));
+    }
+  } else {
+    std::shared_ptr<OutboundStream> stream;
+    {
+      absl::ReaderMutexLock lock(&mutex_);
+      auto it = links_.find(message.to.id);
+      if (it != links_.end() && it->second.up) stream = it->second.stream;
+    }
+    if (stream != nullptr) result = stream->Send(std::move(message));
+  }
+  switch (result) {
+    case SendResult::kSent:
+      sent_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    case SendResult::kClosed:
+      dropped_no_path_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    case SendResult::kInvalid:
+      dropped_invalid_.fetch_add(1, std::memory_order_relaxed);
+      LogThrottled(LogLevel::kError, "invalid",
+                   "event=send_refused reason=message_out_of_bounds_or_of_another_identity");
+      return;
+    case SendResult::kFull:
+      cut_slow_readers_.fetch_add(1, std::memory_order_relaxed);
+      LogThrottled(LogLevel::kWarning, "full",
+                   absl::StrCat("event=stream_cut reason=send_queue_full limit=", limits::kPeerSendQueueBytesMax));
+      return;
+  }
+}
+
+void PeerHub::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(stopping_, true)) {
+      // A second caller returns when the first one's work is done, too.
+      mutex_.Await(absl::Condition(
+          +[](PeerHub* hub) ABSL_NO_THREAD_SAFETY_ANALYSIS { return hub->outbound_.empty() && hub->inbound_.empty(); },
+          this));
+      return;
+    }
+    Wake();
+  }
+  // After this nobody opens streams any more.
+  if (dialer_.joinable()) dialer_.join();
+  std::vector<std::shared_ptr<OutboundStream>> outbound;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [raw, stream] : outbound_) outbound.push_back(stream);
+  }
+  for (const auto& stream : outbound) stream->Cancel();
+  CancelInbound();
+  std::vector<std::shared_ptr<OutboundStream>> graveyard;
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(
+        +[](PeerHub* hub) ABSL_NO_THREAD_SAFETY_ANALYSIS { return hub->outbound_.empty() && hub->inbound_.empty(); },
+        this));
+    links_.clear();
+    graveyard.swap(graveyard_);
+  }
+}
+
+GrpcTransport::Counters PeerHub::counters() const {
+  GrpcTransport::Counters out;
+  out.sent = sent_.load();
+  out.received = received_.load();
+  out.connects = connects_.load();
+  out.disconnects = disconnects_.load();
+  out.dropped_no_path = dropped_no_path_.load();
+  out.dropped_invalid = dropped_invalid_.load();
+  out.cut_slow_readers = cut_slow_readers_.load();
+  out.refused_hellos = refused_hellos_.load();
+  out.refused_malformed = refused_malformed_.load();
+  out.refused_address = refused_address_.load();
+  return out;
+}
+
+// ---- Dialing ---------------------------------------------------------------------------------------
+
+void PeerHub::DialLoop() {
+  while (true) {
+    std::vector<std::shared_ptr<OutboundStream>> dial, give_up, dead;
+    std::vector<std::shared_ptr<InboundStream>> hang_up;
+    Instant wake;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopping_) return;
+      dirty_ = false;
+      wake = CollectWork(MonotonicNow(), &dial, &give_up, &hang_up);
+      dead.swap(graveyard_);
+    }
+    dead.clear();
+    for (const auto& stream : dial) stream->Start(options_.connect_timeout);
+    for (const auto& stream : give_up) stream->Cancel();
+    for (const auto& stream : hang_up) stream->Cancel();
+
+    absl::MutexLock lock(&mutex_);
+    while (!dirty_ && MonotonicNow() < wake) {
+      if (wake.is_infinite()) {
+        wake_.Wait(&mutex_);
+      } else {
+        wake_.WaitWithTimeout(&mutex_, wake - MonotonicNow());
+      }
+    }
+  }
+}
+
+Instant PeerHub::CollectWork(Instant now, std::vector<std::shared_ptr<OutboundStream>>* dial,
+                             std::vector<std::shared_ptr<OutboundStream>>* give_up,
+                             std::vector<std::shared_ptr<InboundStream>>* hang_up) {
+  Instant wake = Instant::Infinite();
+  for (auto& [id, link] : links_) {
+    if (link.stream == nullptr) {
+      if (link.next_attempt > now) {
+        wake = std::min(wake, link.next_attempt);
+        continue;
+      }
+      link.stream = std::make_shared<OutboundStream>(shared_from_this(), id, link.endpoint);
+      link.attempt_deadline = now + options_.connect_timeout;
+      ++link.attempts;
+      outbound_[link.stream.get()] = link.stream;
+      dial->push_back(link.stream);
+    }
+    if (link.up) continue;
+    if (link.attempt_deadline <= now) {
+      give_up->push_back(link.stream);
+      link.attempt_deadline = Instant::Infinite();
+    }
+    wake = std::min(wake, link.attempt_deadline);
+  }
+  // A stream that never introduces itself must not stay for ever (F-X03).
+  for (const auto& [raw, stream] : inbound_) {
+    if (stream->greeted()) continue;
+    const Instant deadline = stream->created() + options_.connect_timeout;
+    if (deadline <= now) {
+      hang_up->push_back(stream);
+    } else {
+      wake = std::min(wake, deadline);
+    }
+  }
+  return wake;
+}
+
+absl::Duration PeerHub::NextDelay(Link* link, const absl::Status& why, bool was_up, Instant now) {
+  if (was_up && now - link->up_since >= kProvenAfter) {
+    link->backoff = options_.reconnect_backoff_min;
+    return absl::ZeroDuration();
+  }
+  absl::Duration delay = link->backoff;
+  if (IsRefusal(why)) delay = std::max(delay, kRefusalBackoff);
+  link->backoff = std::min(link->backoff * 2, options_.reconnect_backoff_max);
+  return delay;
+}
+
+PeerHub::Link* PeerHub::FindLink(const OutboundStream* stream) {
+  auto it = links_.find(stream->peer());
+  return it != links_.end() && it->second.stream.get() == stream ? &it->second : nullptr;
+}
+
+void PeerHub::OnOutboundUp(OutboundStream* stream, const ReplicaKey& remote) {
+  {
+    absl::MutexLock lock(&mutex_);
+    Link* link = FindLink(stream);
+    if (link == nullptr || stopping_) return;
+    link->up = true;
+    link->up_since = MonotonicNow();
+    link->loss_reported = false;
+  }
+  connects_.fetch_add(1, std::memory_order_relaxed);
+  if (options_.log_sink->Enabled(LogLevel::kInfo)) {
+    options_.log_sink->Write(LogLevel::kInfo, "transport",
+                             absl::StrCat("event=peer_connected peer=", stream->peer().value(),
+                                          " address=", stream->endpoint().Address(), " replica=", remote.ToString()));
+  }
+  handler_->OnPeerConnected(stream->peer());
+}
+
+void PeerHub::OnOutboundDone(OutboundStream* stream, const absl::Status& why) {
+  const NodeId peer = stream->peer();
+  bool report = false;
+  bool was_up = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    Link* link = FindLink(stream);
+    if (link != nullptr && !stopping_) {
+      was_up = std::exchange(link->up, false);
+      report = !std::exchange(link->loss_reported, true);
+      link->attempt_deadline = Instant::Infinite();
+    }
+  }
+  if (report) {
+    disconnects_.fetch_add(1, std::memory_order_relaxed);
+    handler_->OnPeerDisconnected(peer);
+  }
+  if (report || IsRefusal(why)) {
+    const std::string line =
+        absl::StrCat("event=", was_up ? "peer_disconnected" : "peer_unreachable", " peer=", peer.value(),
+                     " address=", stream->endpoint().Address(), " reason=\"", absl::CHexEscape(why.message()), "\"");
+    LogThrottled(LogLevel::kWarning, absl::StrCat("out ", peer.value(), " ", was_up, IsRefusal(why)), line);
+  }
+  absl::MutexLock lock(&mutex_);
+  if (Link* link = FindLink(stream); link != nullptr) {
+    const Instant now = MonotonicNow();
+    const bool moved = link->endpoint.Address() != stream->endpoint().Address();
+    const absl::Duration delay = moved ? absl::ZeroDuration() : NextDelay(link, why, was_up, now);
+    link->next_attempt = now + delay * Spread(identity_.self.id, peer, link->attempts);
+    link->stream = nullptr;
+  }
+  auto it = outbound_.find(stream);
+  graveyard_.push_back(std::move(it->second));
+  outbound_.erase(it);
+  Wake();
+}
+
+// ---- Streams that lead to us -----------------------------------------------------------------------
+
+InboundStream* PeerHub::NewInbound(grpc::GenericCallbackServerContext* context) {
+  std::shared_ptr<InboundStream> stream;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!started_ || stopping_ || inbound_.size() >= kInboundStreamsMax) return nullptr;
+    stream = std::make_shared<InboundStream>(shared_from_this(), context);
+    inbound_[stream.get()] = stream;
+    Wake();  // it has a deadline for its hello
+  }
+  stream->Start();
+  return stream.get();
+}
+
+void PeerHub::CancelInbound() {
+  std::vector<std::shared_ptr<InboundStream>> streams;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [raw, stream] : inbound_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) stream->Cancel();
+}
+
+absl::Status PeerHub::OnInboundHello(const Hello& hello, const std::string& address) {
+  if (absl::Status refusal = CheckIntroduction(identity_, hello.who, hello.intended); !refusal.ok()) {
+    refused_hellos_.fetch_add(1, std::memory_order_relaxed);
+    LogThrottled(LogLevel::kWarning, absl::StrCat("in ", hello.who.self.id.value()),
+                 absl::StrCat("event=peer_refused peer=", hello.who.self.id.value(), " address=", address, " reason=\"",
+                              refusal.message(), "\""));
+    return refusal;
+  }
+  absl::MutexLock lock(&mutex_);
+  auto it = links_.find(hello.who.self.id);
+  if (it != links_.end() && it->second.stream == nullptr) {
+    it->second.next_attempt = MonotonicNow();
+    it->second.backoff = options_.reconnect_backoff_min;
+    Wake();
+  }
+  return absl::OkStatus();
+}
+
+void PeerHub::OnInboundDone(InboundStream* stream) {
+  std::shared_ptr<InboundStream> last;  // destroyed outside the lock
+  absl::MutexLock lock(&mutex_);
+  auto path = return_paths_.find(stream->remote());
+  if (path != return_paths_.end() && path->second.get() == stream) return_paths_.erase(path);
+  auto it = inbound_.find(stream);
+  last = std::move(it->second);
+  inbound_.erase(it);
+}
+
+std::shared_ptr<InboundStream> PeerHub::ReturnPathTo(const ReplicaKey& replica) {
+  absl::ReaderMutexLock lock(&mutex_);
+  // The zero directory sorts first, so for an addressee without one this finds any replica of that node.
+  auto it = return_paths_.lower_bound(replica);
+  return it != return_paths_.end() && it->first.Matches(replica) ? it->second : nullptr;
+}
+
+void PeerHub::ClaimReturnPath(InboundStream* stream) {
+  absl::MutexLock lock(&mutex_);
+  auto it = inbound_.find(stream);
+  if (it == inbound_.end()) return;
+  std::shared_ptr<InboundStream>& path = return_paths_[stream->remote()];
+  if (path != nullptr) path->is_return_path.store(false, std::memory_order_relaxed);
+  path = it->second;
+  stream->is_return_path.store(true, std::memory_order_relaxed);
+}
+
+void PeerHub::OnBytes(const Bytes& bytes, const StreamEnds& ends, InboundStream* inbound) {
+  absl::StatusOr<Message> message = DecodeMessage(bytes, ends);
+  if (!message.ok()) {
+    refused_malformed_.fetch_add(1, std::memory_order_relaxed);
+    LogThrottled(LogLevel::kWarning, absl::StrCat("malformed ", ends.remote.self.id.value()),
+                 absl::StrCat("event=message_dropped peer=", ends.remote.self.ToString(), " reason=\"",
+                              message.status().message(), "\""));
+    return;
+  }
+  // Requests come in on streams that lead to us, responses on those that we opened.
+  if (CheckAddress(identity_, *message) != Refusal::kNone || message->IsResponse() != (inbound == nullptr)) {
+    refused_address_.fetch_add(1, std::memory_order_relaxed);
+    LogThrottled(LogLevel::kWarning, absl::StrCat("address ", ends.remote.self.id.value()),
+                 absl::StrCat("event=message_dropped peer=", ends.remote.self.ToString(), " type=", message->TypeName(),
+                              " to=", message->to.ToString(), " reason=not_for_us"));
+    return;
+  }
+  if (inbound != nullptr && !inbound->is_return_path.load(std::memory_order_relaxed)) ClaimReturnPath(inbound);
+  received_.fetch_add(1, std::memory_order_relaxed);
+  handler_->OnMessage(*std::move(message));
+}
+
+void PeerHub::LogThrottled(LogLevel level, const std::string& key, absl::string_view line) {
+  if (options_.log_sink->Enabled(level) && throttle_.Allow(key, MonotonicNow())) {
+    options_.log_sink->Write(level, "transport", line);
+  }
+}
+
+}  // namespace quorate::transport
