@@ -103,9 +103,10 @@ void CoreImpl::On(const Message& message, const FetchRequest& request) {
     case raft::Progress::Arrival::kNewSession:
       return OpenFetch(message, request, *replica);
     case raft::Progress::Arrival::kSameSession:
+      // Refused, but here again: our answer was lost.
+      if (!replica->open()) return OpenFetch(message, request, *replica);
       break;
   }
-  if (!replica->open()) return;
   // What acknowledges nothing new asks for a sign of life.
   if (!replica->Acknowledge(request)) replica->owes_answer = true;
   replica->last_fetch = now_;

@@ -29,14 +29,16 @@ void Progress::Enter(const Message& message, const FetchRequest& request) {
 }
 
 bool Progress::Open(const Message& message, const FetchRequest& request) {
+  // A request of the same session may have been overtaken by a later one: only a new one proves a regression.
+  const bool repeated = session_ == request.session && incarnation_ == message.from_incarnation;
   Enter(message, request);
-  if (request.durable_end < durable_end_) fenced_ = true;
+  if (request.durable_end < durable_end_ && !repeated) fenced_ = true;
   open_ = !fenced_;
   if (fenced_) return false;
   credit_bytes_ = std::min(request.credit_bytes, limits::kFetchCreditBytesMax);
   send_position_ = request.fetch_offset;
   fetch_offset_ = request.fetch_offset;
-  durable_end_ = request.durable_end;
+  durable_end_ = std::max(durable_end_, request.durable_end);
   read_round_ = std::max(read_round_, request.read_round);
   told_high_watermark = request.high_watermark;
   told_read_round = request.read_round;

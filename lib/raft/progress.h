@@ -38,13 +38,14 @@ class Progress {
   };
   [[nodiscard]] Arrival Classify(const IncarnationId& incarnation, uint64_t session) const;
 
-  // A new session at a position that was validated. False: its durable end went back, it is fenced now.
+  // A session begins, at a position that was validated. False: its durable end went back, it is fenced now.
   bool Open(const Message& message, const FetchRequest& request);
-  // A new session whose position isn't ours: it stays closed, and the replica comes back with another one.
+  // A session whose position isn't ours: it stays closed. The replica truncates and comes back with another one, or, if
+  // our answer was lost, repeats its request.
   void Refuse(const Message& message, const FetchRequest& request);
   // A further request of the open session. True when it acknowledges something new; else it asks for a sign of life.
   bool Acknowledge(const FetchRequest& request);
-  // Nothing can be sent in this session any more; the replica will notice the silence and open another.
+  // Nothing can be sent in this session any more; the next request of it is looked at like a first one.
   void Close() { open_ = false; }
 
   // `bytes` were sent, up to `end`.

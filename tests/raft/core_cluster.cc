@@ -128,6 +128,7 @@ void CoreCluster::RollBack(int id, size_t batches) {
 }
 
 absl::StatusOr<Offset> CoreCluster::Propose(int id, const std::string& record) {
+  if (!alive(id) || node(id).paused) return absl::UnavailableError("the node is stopped or paused");
   absl::StatusOr<Offset> offset = Offset(0);
   Do(id, [&](Core& core, Instant now) {
     const absl::string_view view = record;
@@ -144,7 +145,7 @@ uint64_t CoreCluster::Read(int id) {
 }
 
 void CoreCluster::Do(int id, const std::function<void(Core&, Instant)>& event) {
-  OnNode(id, node(id).life, [&](Node& n) { event(*n.core, now_); });
+  OnNode(id, node(id).life, [this, event](Node& n) { event(*n.core, now_); });
 }
 
 void CoreCluster::Inject(int to, const Message& message) {
@@ -245,7 +246,8 @@ void CoreCluster::Perform(Node& n, Effects effects) {
         target.core->ElectionStateStored(now_, store.sequence);
       });
     };
-    At(now_ + DiskTime(), [this, id = n.id, complete] {
+    n.store_done_at = std::max(n.store_done_at, now_ + DiskTime());  // in the order of the calls
+    At(n.store_done_at, [this, id = n.id, complete] {
       if (node(id).hold_stores) {
         node(id).held_stores.push_back(complete);
       } else {
@@ -262,7 +264,7 @@ void CoreCluster::Perform(Node& n, Effects effects) {
       batches.push_back(batch);
     }
     At(now_ + DiskTime(), [this, id = n.id, life, read, batches] {
-      OnNode(id, life, [&](Node& target) { target.core->LogRead(now_, read.id, batches); });
+      OnNode(id, life, [=, this](Node& target) { target.core->LogRead(now_, read.id, batches); });
     });
   }
   for (const ReadOutcome& outcome : effects.reads) CheckRead(outcome.id, outcome.offset);
@@ -288,12 +290,13 @@ void CoreCluster::PerformLog(Node& n, const Effects& effects) {
   if (effects.log.empty()) return;
   auto complete = [this, id = n.id, life = n.life, end = LogEnd(n), disk_generation = n.generation,
                    generation = effects.log_generation] {
-    OnNode(id, life, [&](Node& target) {
+    OnNode(id, life, [=, this](Node& target) {
       if (target.generation == disk_generation) target.synced = std::max(target.synced, end);
       target.core->LogDurable(now_, end, generation);
     });
   };
-  At(now_ + DiskTime(), [this, id = n.id, complete] {
+  n.log_done_at = std::max(n.log_done_at, now_ + DiskTime());
+  At(n.log_done_at, [this, id = n.id, complete] {
     if (node(id).hold_disk) {
       node(id).held.push_back(complete);
     } else {

@@ -115,6 +115,8 @@ class CoreCluster {
     std::vector<std::function<void()>> held;
     std::vector<std::function<void()>> held_stores;
     uint64_t tick_token = 0;
+    Instant store_done_at;
+    Instant log_done_at;
     Offset high_watermark;
     std::optional<absl::Status> halt;
   };

@@ -1,0 +1,126 @@
+// Hundreds of random lives of a quorum: lossy links, slow disks, crashes, restarts, pauses, cuts, reads and writes, the
+// referee watching every event (I-01 … I-13, I-16, I-20, I-24); then the faults end and the quorum must recover (I-26).
+#include "absl/strings/str_cat.h"
+#include "raft/core_cluster.h"
+#include "support/catch.h"
+
+namespace quorate::raft {
+namespace {
+
+struct Plan {
+  ClusterOptions options;
+  int steps = 60;
+};
+
+Plan MakePlan(uint64_t seed) {
+  Xoshiro random(seed * 7919);
+  Plan plan;
+  ClusterOptions& o = plan.options;
+  o.seed = seed;
+  o.voters = static_cast<int>(1 + random.Below(5));
+  o.observers = static_cast<int>(random.Below(2));
+  o.delay_max = absl::Microseconds(100 + random.Below(20'000));
+  o.disk_max = absl::Microseconds(1000 + random.Below(15'000));
+  o.drop_permille = static_cast<int>(random.Below(3) * 60);
+  o.duplicate_permille = static_cast<int>(random.Below(3) * 60);
+  o.announce_crashes = random.Below(2) == 0;
+  o.tail_cache_bytes = random.Below(2) == 0 ? 200 : 1u << 20;
+  o.fetch_credit_bytes = random.Below(2) == 0 ? 300 : 1u << 20;
+  return plan;
+}
+
+void OneFault(CoreCluster& cluster, Xoshiro& random, int nodes, std::set<int>& paused) {
+  const int id = static_cast<int>(1 + random.Below(static_cast<uint64_t>(nodes)));
+  const int other = static_cast<int>(1 + random.Below(static_cast<uint64_t>(nodes)));
+  switch (random.Below(9)) {
+    case 0:
+      paused.erase(id);
+      if (cluster.alive(id)) cluster.Crash(id);
+      return;
+    case 1:
+    case 2:
+      if (!cluster.alive(id)) cluster.Start(id);
+      return;
+    case 3:
+      if (id != other) cluster.CutLink(id, other);
+      return;
+    case 4:
+      cluster.HealLinks();
+      return;
+    case 5:
+      if (cluster.alive(id) && paused.insert(id).second) cluster.Pause(id);
+      return;
+    case 6:
+      for (int p : paused) cluster.Resume(p);
+      paused.clear();
+      return;
+    case 7:
+      if (id != other && cluster.alive(id) && cluster.alive(other)) {
+        cluster.Disconnect(id, other);
+        cluster.Connect(id, other);
+      }
+      return;
+    case 8:
+      if (cluster.alive(id)) cluster.Do(id, [](Core& core, Instant now) { core.Resign(now, false); });
+      return;
+  }
+}
+
+void Work(CoreCluster& cluster, Xoshiro& random, int nodes, std::vector<uint64_t>* reads) {
+  for (int id = 1; id <= nodes; ++id) {
+    if (!cluster.alive(id)) continue;
+    if (random.Below(2) == 0) (void)cluster.Propose(id, std::string(1 + random.Below(120), 'x'));
+    if (random.Below(4) == 0) reads->push_back(cluster.Read(id));
+  }
+}
+
+std::string Describe(CoreCluster& cluster, int nodes) {
+  std::string text;
+  for (int id = 1; id <= nodes; ++id) {
+    const Core& core = cluster.core(id);
+    absl::StrAppend(&text, "node ", id, ": role ", static_cast<int>(core.role()), " epoch ", core.epoch().value(),
+                    " leader ", core.leader().id.value(), " log ", core.log_end().end.value(), " of epoch ",
+                    core.log_end().epoch.value(), " durable ", core.durable_end().value(), " hw ",
+                    core.high_watermark().value(), "\n");
+    if (auto halt = cluster.halted(id)) absl::StrAppend(&text, "  halted: ", halt->message(), "\n");
+  }
+  return text;
+}
+
+void Live(uint64_t seed) {
+  const Plan plan = MakePlan(seed);
+  const int nodes = plan.options.voters + plan.options.observers;
+  Xoshiro random(seed);
+  CoreCluster cluster(plan.options);
+  std::set<int> paused;
+  std::vector<uint64_t> reads;
+  cluster.StartAll();
+  for (int step = 0; step < plan.steps; ++step) {
+    cluster.RunFor(absl::Milliseconds(random.Below(step % 10 == 0 ? 900 : 60)));
+    Work(cluster, random, nodes, &reads);
+    if (random.Below(3) == 0) OneFault(cluster, random, nodes, paused);
+  }
+  cluster.HealLinks();
+  for (int p : paused) cluster.Resume(p);
+  for (int id = 1; id <= nodes; ++id) {
+    if (!cluster.alive(id)) cluster.Start(id);
+  }
+  INFO("seed " << seed);
+  // T_heal of the fault model, rounded up.
+  const bool settled = cluster.RunUntil([&] { return cluster.Settled(); }, absl::Seconds(15));
+  INFO(Describe(cluster, nodes));
+  REQUIRE(cluster.violations() == std::vector<std::string>());
+  REQUIRE(settled);
+  // Stability (I-27): without faults nothing happens, unless messages still get lost.
+  const Epoch epoch = cluster.core(cluster.Leader()).epoch();
+  cluster.RunFor(absl::Seconds(5));
+  if (plan.options.drop_permille == 0) REQUIRE(cluster.core(cluster.Leader()).epoch() == epoch);
+  REQUIRE(cluster.violations() == std::vector<std::string>());
+}
+
+TEST_CASE("random lives of a quorum keep every invariant and recover") {
+  for (uint64_t seed = 1; seed <= 20000; ++seed) Live(seed);
+}
+
+}  // namespace
+}  // namespace quorate::raft
