@@ -35,6 +35,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quorate/admin_client.h"
+#include "quorate/broker_types.h"
 #include "quorate/environment.h"
 #include "quorate/file_system.h"
 #include "quorate/log_sink.h"
@@ -86,17 +87,6 @@ struct NodeDependencies {
   // Runs at most once, if the node halts itself, with the cause. On any thread.
   absl::AnyInvocable<void(absl::Status) &&> on_fault;
 };
-
-// Kafka's states of a broker, with Kafka's numbers.
-enum class BrokerState : uint8_t {
-  kNotRunning = 0,
-  kStarting = 1,  // registering, or registered and catching up with the metadata
-  kRecovery = 2,  // caught up, not yet unfenced
-  kRunning = 3,
-  kPendingControlledShutdown = 6,  // its leaderships are being moved away
-  kShuttingDown = 7,
-};
-absl::string_view ToString(BrokerState state);
 
 struct NodeStatus {
   NodeId id = kNoNode;
