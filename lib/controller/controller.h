@@ -26,7 +26,8 @@
 //                                exists" told before the topic's commit could turn out untrue).
 //      Between a decision and its Replay nothing else may be asked: `next_offset` would no longer be true.
 //   3. NextDeadline(): call Tick(ctx) then, and treat its decision as in 2, without anybody to answer. The
-//      deadline moves with each call, so ask again after each.
+//      deadline moves with each call, so ask again after each. If the log refuses a Tick's records, the
+//      deadline stays in the past: try again after a pause.
 //   4. Committed records go to the metadata loader, not here. The controller's own records come back to it
 //      in no way; what it replayed is what it decided.
 //   5. Leadership lost, a proposal failed with an unknown outcome, or Replay failed: Renounce(). What

@@ -1,8 +1,9 @@
 // File: controller/draft.h
 //
 // The records of one decision while it is being made, on top of the image that it starts from. A step
-// that must see the effect of an earlier one (the second topic of a request, the second broker that is
-// fenced in one pass) calls Settle() in between. Forgetting a draft undoes it.
+// that must see the effect of an earlier one (the second broker that is fenced in one pass) calls
+// Settle() in between; steps that don't touch each other leave it to the end, because each call makes an
+// image. Forgetting a draft undoes it.
 //
 // Not thread-safe; lives during one call of the controller.
 #ifndef QUORATE_CONTROLLER_DRAFT_H_

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "absl/strings/str_cat.h"
 #include "controller/errors.h"
 #include "controller/partition_change.h"
@@ -150,9 +151,9 @@ absl::StatusOr<PartitionInfo> AlterOne(const AlterPartitionRequest& request,
   auto acceptable = [&](NodeId replica) { return IsActive(image, replica); };
   auto record = BuildPartitionChange(asked.id, *current, target, acceptable);
   if (!record) return *current;
+  PartitionInfo changed = metadata::Changed(*current, *record);
   draft.Add(*std::move(record));
-  if (absl::Status status = draft.Settle(); !status.ok()) return status;
-  return *draft.image().FindPartition(asked.id.topic, asked.id.partition);
+  return changed;
 }
 
 }  // namespace
@@ -167,9 +168,12 @@ absl::StatusOr<AlterPartitionResponse> AlterPartition(const AlterPartitionReques
                                        : absl::StrCat(", but is registered in epoch ", sender->epoch.value(), ".")));
   }
   AlterPartitionResponse response;
+  absl::btree_set<PartitionId> seen;
   for (const AlterPartitionRequest::Partition& asked : request.partitions) {
+    if (!seen.insert(asked.id).second) {  // rests on what came of the first
+      if (absl::Status status = draft.Settle(); !status.ok()) return status;
+    }
     absl::StatusOr<PartitionInfo> result = AlterOne(request, asked, draft);
-    if (ReasonOf(result.status()) == Reason::kCorruption) return result.status();  // our bug, not the request's fault
     AlterPartitionResponse::Partition answer{asked.id, result.status(), {}};
     if (result.ok()) answer.info = *std::move(result);
     response.partitions.push_back(std::move(answer));

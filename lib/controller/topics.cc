@@ -13,6 +13,7 @@
 #include "controller/errors.h"
 #include "controller/placement.h"
 #include "controller/topic_name.h"
+#include "metadata/image_state.h"
 #include "metadata/partition_state.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
@@ -24,7 +25,11 @@ using Asked = CreateTopicsRequest::Topic;
 
 constexpr absl::string_view kReservedTopic = "__cluster_metadata";  // Kafka's name for the metadata log itself
 
-absl::Status CheckName(const std::string& name, const MetadataImage& image) {
+// Names that earlier topics of the same request took, by CollisionKey. A name that is given twice never
+// gets here.
+using Taken = absl::btree_map<std::string, std::string>;
+
+absl::Status CheckName(const std::string& name, const MetadataImage& image, const Taken& taken) {
   if (name == kReservedTopic) {
     return MakeKafkaError(kInvalidRequest, absl::StrCat("Creation of internal topic ", name, " is prohibited."));
   }
@@ -32,9 +37,12 @@ absl::Status CheckName(const std::string& name, const MetadataImage& image) {
   if (image.FindTopic(name)) {
     return MakeKafkaError(kTopicAlreadyExists, absl::StrCat("Topic '", name, "' already exists."));
   }
-  if (std::optional<TopicInfo> other = image.FindCollidingTopic(name)) {
+  std::string other;
+  if (std::optional<TopicInfo> existing = image.FindCollidingTopic(name)) other = std::string(existing->name);
+  if (auto it = taken.find(metadata::CollisionKey(name)); it != taken.end()) other = it->second;
+  if (!other.empty()) {
     return MakeKafkaError(kInvalidTopicException,
-                          absl::StrCat("Topic '", name, "' collides with existing topic '", other->name,
+                          absl::StrCat("Topic '", name, "' collides with existing topic '", other,
                                        "': '.' and '_' aren't told apart in metric names."));
   }
   return absl::OkStatus();
@@ -130,9 +138,9 @@ absl::StatusOr<std::vector<ReplicaList>> Place(const Asked& asked, const Control
 }
 
 absl::StatusOr<CreateTopicsResponse::Topic> CreateOne(const Asked& asked, const ControllerConfig& config,
-                                                      Random& random, Draft& draft) {
+                                                      Random& random, Taken& taken, Draft& draft) {
   const MetadataImage& image = draft.image();
-  if (absl::Status status = CheckName(asked.name, image); !status.ok()) return status;
+  if (absl::Status status = CheckName(asked.name, image, taken); !status.ok()) return status;
   absl::StatusOr<std::vector<ReplicaList>> placed =
       asked.assignments.empty() ? Place(asked, config, random, image) : TakeAssignments(asked, image);
   if (!placed.ok()) return placed.status();
@@ -156,14 +164,9 @@ absl::StatusOr<CreateTopicsResponse::Topic> CreateOne(const Asked& asked, const 
   }
   if (draft.size() + records.size() > limits::kRecordsPerOperationMax) return TooManyRecords();
   for (metadata::Record& record : records) draft.Add(std::move(record));
-  if (absl::Status status = draft.Settle(); !status.ok()) return status;
+  if (std::string key = metadata::CollisionKey(asked.name); !key.empty()) taken.emplace(std::move(key), asked.name);
   return CreateTopicsResponse::Topic{asked.name, absl::OkStatus(), id, static_cast<int32_t>(placed->size()),
                                      static_cast<int32_t>(placed->front().size())};
-}
-
-// What ends the request instead of one topic: its size, and a draft that contradicts itself.
-bool RefusesAll(const absl::Status& status) {
-  return KafkaErrorOf(status) == kPolicyViolation || ReasonOf(status) == Reason::kCorruption;
 }
 
 }  // namespace
@@ -172,15 +175,16 @@ absl::StatusOr<CreateTopicsResponse> CreateTopics(const CreateTopicsRequest& req
                                                   Random& random, Draft& draft) {
   absl::btree_map<std::string, int> times;
   for (const Asked& asked : request.topics) ++times[asked.name];
+  Taken taken;
   CreateTopicsResponse response;
   for (const Asked& asked : request.topics) {
     absl::StatusOr<CreateTopicsResponse::Topic> created = times[asked.name] > 1
                                                               ? MakeKafkaError(kInvalidRequest, "Duplicate topic name.")
-                                                              : CreateOne(asked, config, random, draft);
+                                                              : CreateOne(asked, config, random, taken, draft);
     if (created.ok()) {
       if (request.validate_only) created->id = TopicId();
       response.topics.push_back(*std::move(created));
-    } else if (RefusesAll(created.status())) {
+    } else if (KafkaErrorOf(created.status()) == kPolicyViolation) {
       return created.status();
     } else {
       response.topics.push_back({asked.name, created.status(), {}, -1, -1});

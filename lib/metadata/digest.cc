@@ -78,6 +78,24 @@ MetadataDigest HashPartition(const PartitionId& id, const PartitionInfo& info) {
   return hash.Finish();
 }
 
+MetadataDigest HashPartition(const PartitionId& id, const PartitionState& partition) {
+  EntryHash hash(kPartition);
+  const size_t count = partition.replica_count();
+  size_t isr_size = 0;
+  hash.Add(id.topic.value()).Add(static_cast<uint64_t>(id.partition)).Add(count);
+  for (size_t i = 0; i < count; ++i) {
+    hash.Add(static_cast<uint64_t>(partition.replica(i).value()));
+    if (partition.in_isr(i)) ++isr_size;
+  }
+  hash.Add(isr_size);
+  for (size_t i = 0; i < count; ++i) {
+    if (partition.in_isr(i)) hash.Add(static_cast<uint64_t>(partition.replica(i).value()));
+  }
+  hash.Add(static_cast<uint64_t>(partition.leader().value())).Add(static_cast<uint64_t>(partition.leader_epoch()));
+  hash.Add(static_cast<uint64_t>(partition.partition_epoch())).Add(static_cast<uint64_t>(partition.recovery()));
+  return hash.Finish();
+}
+
 void AddTo(MetadataDigest& sum, const MetadataDigest& entry) {
   sum.low += entry.low;
   sum.high += entry.high + (sum.low < entry.low ? 1 : 0);

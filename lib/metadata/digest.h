@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "metadata/partition_state.h"
 #include "quorate/metadata.h"
 
 namespace quorate::metadata {
@@ -38,7 +39,9 @@ class EntryHash {
 MetadataDigest HashFeature(absl::string_view name, int16_t level);
 MetadataDigest HashBroker(const BrokerInfo& broker);
 MetadataDigest HashTopic(const TopicId& id, absl::string_view name);
+// The same value from either form; the packed one is hashed where it lies.
 MetadataDigest HashPartition(const PartitionId& id, const PartitionInfo& info);
+MetadataDigest HashPartition(const PartitionId& id, const PartitionState& partition);
 
 void AddTo(MetadataDigest& sum, const MetadataDigest& entry);
 void TakeFrom(MetadataDigest& sum, const MetadataDigest& entry);

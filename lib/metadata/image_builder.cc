@@ -17,6 +17,18 @@ absl::Status Contradiction(absl::string_view what) {
 
 }  // namespace
 
+PartitionInfo Changed(PartitionInfo partition, const PartitionChangeRecord& change) {
+  if (change.replicas) partition.replicas = *change.replicas;
+  if (change.isr) partition.isr = *change.isr;
+  if (change.recovery) partition.recovery = *change.recovery;
+  if (change.leader) {
+    partition.leader = *change.leader;
+    ++partition.leader_epoch;
+  }
+  ++partition.partition_epoch;
+  return partition;
+}
+
 ImageBuilder::ImageBuilder(MetadataImagePtr base) : base_(std::move(base)), state_(base_->state()) {}
 
 absl::Status ImageBuilder::Replay(const Record& record) {
@@ -97,17 +109,9 @@ absl::Status ImageBuilder::Apply(const PartitionChangeRecord& record) {
     return Contradiction(absl::StrCat("partition ", record.id.partition, " of topic ", record.id.topic.ToString(),
                                       " is changed and doesn't exist"));
   }
-  PartitionInfo info = state_.partitions[state_.topics[*topic].SlotOf(record.id.partition)].Unpack();
-  if (record.replicas) info.replicas = *record.replicas;
-  if (record.isr) info.isr = *record.isr;
-  if (record.recovery) info.recovery = *record.recovery;
-  if (record.leader) {
-    info.leader = *record.leader;
-    ++info.leader_epoch;
-  }
-  ++info.partition_epoch;
+  const PartitionState& current = state_.partitions[state_.topics[*topic].SlotOf(record.id.partition)];
   partitions_.push_back(record.id);
-  return state_.ChangePartition(record.id, info);
+  return state_.ChangePartition(record.id, Changed(current.Unpack(), record));
 }
 
 absl::Status ImageBuilder::Apply(const FeatureLevelRecord& record) {

@@ -220,7 +220,7 @@ void ImageState::Count(Slot slot, const PartitionState& partition) {
     if (partition.leader() == partition.replica(i)) ++held.leads;
   }
   if (partition.leader() == kNoNode) leaderless.Insert(slot);
-  AddTo(digest, HashPartition(IdOf(partition), partition.Unpack()));
+  AddTo(digest, HashPartition(IdOf(partition), partition));
 }
 
 void ImageState::Discount(Slot slot, const PartitionState& partition) {
@@ -231,7 +231,7 @@ void ImageState::Discount(Slot slot, const PartitionState& partition) {
     if (partition.leader() == partition.replica(i)) --held.leads;
   }
   if (partition.leader() == kNoNode) leaderless.Erase(slot);
-  TakeFrom(digest, HashPartition(IdOf(partition), partition.Unpack()));
+  TakeFrom(digest, HashPartition(IdOf(partition), partition));
 }
 
 }  // namespace quorate::metadata

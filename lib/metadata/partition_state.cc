@@ -135,7 +135,7 @@ PartitionInfo PartitionState::Unpack() const {
   info.leader = leader();
   info.leader_epoch = leader_epoch_;
   info.partition_epoch = partition_epoch_;
-  info.recovery = static_cast<LeaderRecoveryState>(recovery_);
+  info.recovery = recovery();
   return info;
 }
 

@@ -43,6 +43,9 @@ class PartitionState {
   [[nodiscard]] NodeId replica(size_t position) const { return NodeId(ids()[position]); }
   [[nodiscard]] bool in_isr(size_t position) const { return ((isr_ >> position) & 1) != 0; }
   [[nodiscard]] NodeId leader() const { return leader_ < 0 ? kNoNode : replica(leader_); }
+  [[nodiscard]] int32_t leader_epoch() const { return leader_epoch_; }
+  [[nodiscard]] int32_t partition_epoch() const { return partition_epoch_; }
+  [[nodiscard]] LeaderRecoveryState recovery() const { return static_cast<LeaderRecoveryState>(recovery_); }
   [[nodiscard]] bool SameReplicas(const PartitionState& other) const;
   // Whether `broker` is in the ISR.
   [[nodiscard]] bool InIsr(NodeId broker) const;

@@ -72,6 +72,9 @@ struct PartitionChangeRecord {
   friend bool operator==(const PartitionChangeRecord&, const PartitionChangeRecord&) = default;
 };
 
+// What `change` makes of a partition.
+PartitionInfo Changed(PartitionInfo partition, const PartitionChangeRecord& change);
+
 // Level 0 removes the feature.
 struct FeatureLevelRecord {
   std::string name;
