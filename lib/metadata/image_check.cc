@@ -41,7 +41,8 @@ struct Derived {
   MetadataDigest digest;
 };
 
-absl::Status CheckPartition(const MetadataImage& image, const PartitionId& id, const PartitionInfo& p) {
+absl::Status CheckPartition(const MetadataImage& image, const PartitionId& id, const PartitionInfo& p,
+                            CheckMoment moment) {
   auto active = [&image](NodeId broker) {
     const BrokerInfo* info = image.FindBroker(broker);
     return info != nullptr && info->active();
@@ -55,13 +56,13 @@ absl::Status CheckPartition(const MetadataImage& image, const PartitionId& id, c
     }
   }
   if (p.leader != kNoNode && !p.InIsr(p.leader)) return Broken(absl::StrCat(where, " is led from outside its ISR"));
-  if (p.leader == kNoNode && std::any_of(p.isr.begin(), p.isr.end(), active)) {
+  if (moment == CheckMoment::kAfterBatch && p.leader == kNoNode && std::any_of(p.isr.begin(), p.isr.end(), active)) {
     return Broken(absl::StrCat(where, " has no leader although an ISR member is active"));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckTopics(const MetadataImage& image, Derived& derived) {
+absl::Status CheckTopics(const MetadataImage& image, CheckMoment moment, Derived& derived) {
   absl::Status status;
   std::string last_name;
   image.ForEachTopic([&](const TopicInfo& topic) {
@@ -77,7 +78,7 @@ absl::Status CheckTopics(const MetadataImage& image, Derived& derived) {
     int32_t next = 0;
     image.ForEachPartition(topic.id, [&](const PartitionId& id, const PartitionInfo& p) {
       if (id.partition != next++ || id.topic != topic.id) status = Broken(absl::StrCat("partitions of ", topic.name));
-      if (absl::Status s = CheckPartition(image, id, p); !s.ok()) status = s;
+      if (absl::Status s = CheckPartition(image, id, p, moment); !s.ok()) status = s;
       ++derived.partitions;
       if (p.leader == kNoNode) ++derived.leaderless;
       for (NodeId r : p.replicas) ++derived.brokers[r].replicates;
@@ -117,9 +118,9 @@ absl::Status CheckHoldings(const MetadataImage& image, NodeId id, const Derived:
 
 }  // namespace
 
-absl::Status CheckImage(const MetadataImage& image) {
+absl::Status CheckImage(const MetadataImage& image, CheckMoment moment) {
   Derived derived;
-  if (absl::Status status = CheckTopics(image, derived); !status.ok()) return status;
+  if (absl::Status status = CheckTopics(image, moment, derived); !status.ok()) return status;
   image.ForEachFeature([&](absl::string_view name, int16_t level) {
     AddTo(derived.digest, HashFeature(name, level));
     return true;

@@ -14,11 +14,15 @@
 
 namespace quorate::metadata {
 
+// After each batch everything holds. After each record within one (fault F-B07) a partition may still
+// wait for the election that its batch brings.
+enum class CheckMoment { kAfterBatch, kAfterRecord };
+
 // One image by itself. A leader is in the ISR, registered, unfenced; an ISR is a subset of the replicas
 // and not empty; nobody in it is unregistered, fenced or in controlled shutdown, unless it is the last
-// member; names and ids of topics are a bijection; and what is derived (indexes, counts, digest) is
-// what the contents say.
-absl::Status CheckImage(const MetadataImage& image);
+// member; a partition without a leader has no ISR member that could lead; names and ids of topics are a bijection; and
+// what is derived (indexes, counts, digest) is what the contents say.
+absl::Status CheckImage(const MetadataImage& image, CheckMoment moment = CheckMoment::kAfterBatch);
 
 // A history of images in the order of the log. Leader epochs grow by one exactly when the leader changes,
 // partition epochs at every change; broker epochs grow; a deleted topic's id never returns; and the

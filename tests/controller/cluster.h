@@ -115,6 +115,7 @@ class Cluster {
   void Commit(const std::vector<metadata::Record>& records) {
     if (records.empty()) return;
     REQUIRE(controller_.Replay(records, end_, epoch_).ok());
+    if (check_each_record_) CheckEachRecord(records);
     metadata::ImageBuilder builder(image_);
     for (const metadata::Record& record : records) {
       auto decoded = metadata::DecodeRecord(metadata::EncodeRecord(record));
@@ -132,6 +133,20 @@ class Cluster {
     REQUIRE(controller_.uncommitted()->digest() == image_->digest());
     REQUIRE(controller_.uncommitted()->provenance() == image_->provenance());
   }
+
+  // F-B07: every prefix of a batch leaves a legal image, in case it is cut there into two.
+  void CheckEachRecord(const std::vector<metadata::Record>& records) {
+    MetadataImagePtr image = image_;
+    for (const metadata::Record& record : records) {
+      metadata::ImageBuilder builder(image);
+      REQUIRE(builder.Replay(record).ok());
+      image = std::move(builder).Build({image->provenance().end + 1, epoch_}).image;
+      const absl::Status legal = metadata::CheckImage(*image, metadata::CheckMoment::kAfterRecord);
+      INFO(metadata::RecordName(record) << ": " << legal.message());
+      REQUIRE(legal.ok());
+    }
+  }
+  void set_check_each_record() { check_each_record_ = true; }
 
   RequestContext ctx() const { return {now_, end_, absl::UnixEpoch()}; }
   void Pass(absl::Duration time) { now_ = now_ + time; }
@@ -151,6 +166,7 @@ class Cluster {
   MetadataImagePtr image_ = MetadataImage::Empty();
   metadata::HistoryChecker history_;
   std::vector<metadata::Record> log_;
+  bool check_each_record_ = false;
 };
 
 }  // namespace quorate::controller

@@ -196,6 +196,36 @@ TEST_CASE("I-17, I-22: random histories keep the metadata legal and the replay e
   CHECK(metadata::CheckImage(*image).ok());
 }
 
+TEST_CASE("F-B07: every record of a random history leaves a legal image") {
+  const uint64_t seed = GENERATE(range(101, 109));
+  Storm storm(seed);
+  storm.cluster().set_check_each_record();
+  for (int step = 0; step < 250; ++step) storm.Step();
+}
+
+TEST_CASE("F-B07: a fence over 10,000 partitions may be cut anywhere") {
+  Cluster cluster;
+  cluster.Start({1, 2});
+  for (const char* name : {"a", "b", "c"}) REQUIRE(cluster.Create({name, 4000, 2}).status.ok());
+  cluster.Pass(absl::Seconds(5));
+  cluster.Send(cluster.Beat(2));
+  cluster.Pass(absl::Seconds(5));
+  auto decision = cluster.controller().Tick(cluster.ctx());
+  REQUIRE(decision.ok());
+  CHECK_FALSE(decision->atomic);
+  REQUIRE(decision->records.size() == 12'001);
+  // In two batches: the controller and the applier agree after each, and the broker is fenced by the last.
+  std::vector<metadata::Record> rest(decision->records.begin() + 10'000, decision->records.end());
+  decision->records.resize(10'000);
+  cluster.Commit(decision->records);
+  CHECK_FALSE(cluster.image()->FindBroker(NodeId(1))->fenced);
+  CHECK(cluster.image()->IsrCount(NodeId(1)) == 2'000);
+  cluster.Commit(rest);
+  CHECK(cluster.image()->FindBroker(NodeId(1))->fenced);
+  CHECK(cluster.image()->IsrCount(NodeId(1)) == 0);
+  CHECK(cluster.image()->LeaderCount(NodeId(2)) == 12'000);
+}
+
 // F-B08: the controller runs ahead by k batches, loses leadership at every k, and claims again.
 TEST_CASE("I-19: after renouncing anywhere the state is that of the committed prefix") {
   const uint64_t seed = GENERATE(range(1, 9));
