@@ -94,8 +94,8 @@ Instant CoreImpl::NextDeadline() const {
       return reads_.round_runs() ? std::min(next, forward_resend_at_) : next;
     }
     case ReplicaRole::kLeader:
-      if (OtherVoters().empty()) return Instant::Infinite();
-      return std::min(leader_tick_at_, MajorityContact() + timing_.CheckQuorum());
+      if (voters_in_force().IsSoleVoter(config_.self)) return Instant::Infinite();
+      return std::min(leader_tick_at_, quorum_deadline_);
     case ReplicaRole::kHalted:
       break;
   }
@@ -177,7 +177,8 @@ Effects CoreImpl::TakeEffects() {
     effects_.read_log.clear();
   }
   effects_.log_generation = log_.generation();
-  const Seen seen{role_, epoch_, leader().id};
+  const bool knows_leader = role_ == ReplicaRole::kLeader || role_ == ReplicaRole::kFollower;
+  const Seen seen{role_, epoch_, knows_leader ? leader_.id : kNoNode};
   effects_.leadership_changed = seen != seen_;
   seen_ = seen;
   return std::exchange(effects_, Effects());

@@ -158,6 +158,8 @@ class CoreImpl final : public Core {
   void On(const Message& message, const BeginEpochResponse& response);
   void On(const Message& message, const FetchRequest& request);
   void OpenFetch(const Message& message, const FetchRequest& request, raft::Progress& replica);
+  // Asks a new life of a replica to show that it came after the one that we know.
+  void AskForProof(const Message& message, const FetchRequest& request, const raft::Progress& replica);
   std::optional<FetchResponse> CheckPosition(const FetchRequest& request) const;
   void AdvanceHighWatermark();
   void PushAll();
@@ -243,10 +245,12 @@ class CoreImpl final : public Core {
   ReplicaTable replicas_;
   Offset epoch_start_ = kNoOffset;
   Instant leader_since_;
+  Instant quorum_deadline_;  // when to look whether a majority still fetches
   Instant leader_tick_at_ = Instant::Infinite();
   uint64_t begin_id_ = 0;
-  uint64_t last_read_id_ = 0;  // of ReadLog effects
-  uint64_t read_round_ = 0;
+  uint64_t last_read_id_ = 0;        // of ReadLog effects
+  uint64_t read_round_ = 0;          // the newest
+  uint64_t running_read_round_ = 0;  // what the present reads wait for
   Offset read_round_offset_;
   bool push_needed_ = false;
 

@@ -97,9 +97,11 @@ void CoreImpl::On(const Message& message, const FetchRequest& request) {
   if (replica == nullptr) return refuse(PeerError::kShuttingDown);
   if (replica->fenced()) return refuse(PeerError::kFencedReplica);
 
-  switch (replica->Classify(message.from_incarnation, request.session)) {
+  switch (replica->Classify(message, request)) {
     case raft::Progress::Arrival::kStale:
       return;
+    case raft::Progress::Arrival::kUnproven:
+      return AskForProof(message, request, *replica);
     case raft::Progress::Arrival::kNewSession:
       return OpenFetch(message, request, *replica);
     case raft::Progress::Arrival::kSameSession:
@@ -117,16 +119,26 @@ void CoreImpl::On(const Message& message, const FetchRequest& request) {
 
 void CoreImpl::OpenFetch(const Message& message, const FetchRequest& request, raft::Progress& replica) {
   if (std::optional<FetchResponse> elsewhere = CheckPosition(request)) {
-    replica.Refuse(message, request);
+    replica.Refuse(message, request, read_round_);
     return Reply(message, *std::move(elsewhere));
   }
-  if (!replica.Open(message, request)) return Reply(message, FetchAnswer(PeerError::kFencedReplica, request.session));
+  if (!replica.Open(message, request, read_round_))
+    return Reply(message, FetchAnswer(PeerError::kFencedReplica, request.session));
   replica.owes_answer = true;
   replica.begin_acknowledged = true;
   replica.last_fetch = now_;
   if (replica.fetch_offset() >= log_.end_offset()) replica.last_caught_up = now_;
   push_needed_ = true;
   AdvanceHighWatermark();
+}
+
+void CoreImpl::AskForProof(const Message& message, const FetchRequest& request, const raft::Progress& replica) {
+  if (read_round_ == replica.adopted_round()) ++read_round_;
+  FetchResponse response = FetchAnswer(PeerError::kNone, request.session);
+  response.base_offset = request.fetch_offset;
+  response.read_round = read_round_;
+  // No high watermark: the position hasn't been validated (M-18).
+  Reply(message, std::move(response));
 }
 
 std::optional<FetchResponse> CoreImpl::CheckPosition(const FetchRequest& request) const {
@@ -189,7 +201,12 @@ FetchResponse CoreImpl::FetchAnswer(PeerError error, uint64_t session) const {
 }
 
 FetchResponse CoreImpl::PushMessage(const raft::Progress& replica) const {
-  FetchResponse response = FetchAnswer(PeerError::kNone, replica.session());
+  FetchResponse response;
+  response.epoch = epoch_;
+  response.session = replica.session();
+  response.leader.id = leader_.id;
+  // Whoever asks may not follow us yet; whoever is being pushed to does, and knows where we are.
+  if (replica.owes_answer) response.leader.endpoints = leader_.endpoints;
   response.base_offset = replica.send_position();
   response.high_watermark = high_watermark_;
   response.read_round = read_round_;
@@ -259,7 +276,11 @@ Instant CoreImpl::MajorityContact() const {
 }
 
 void CoreImpl::RunLeaderTimers() {
-  if (now_ - MajorityContact() >= timing_.CheckQuorum()) return BecomeResigned(/*requested=*/false);
+  if (now_ >= quorum_deadline_) {
+    // Contacts only get newer: until the last computed deadline there was nothing to compute.
+    quorum_deadline_ = MajorityContact() + timing_.CheckQuorum();
+    if (now_ >= quorum_deadline_) return BecomeResigned(/*requested=*/false);
+  }
   if (now_ >= leader_tick_at_) SendBeginEpoch();
 }
 

@@ -6,21 +6,17 @@
 
 namespace quorate::raft {
 
-Progress::Arrival Progress::Classify(const IncarnationId& incarnation, uint64_t session) const {
+Progress::Arrival Progress::Classify(const Message& message, const FetchRequest& request) const {
   if (session_ == 0) return Arrival::kNewSession;
-  if (incarnation != incarnation_) {
-    const bool ended = std::find(past_lives_.begin(), past_lives_.end(), incarnation) != past_lives_.end();
-    return ended ? Arrival::kStale : Arrival::kNewSession;
+  if (message.from_incarnation != incarnation_) {
+    return request.read_round > adopted_round_ ? Arrival::kNewSession : Arrival::kUnproven;
   }
-  if (session == session_) return Arrival::kSameSession;
-  return session > session_ ? Arrival::kNewSession : Arrival::kStale;
+  if (request.session == session_) return Arrival::kSameSession;
+  return request.session > session_ ? Arrival::kNewSession : Arrival::kStale;
 }
 
-void Progress::Enter(const Message& message, const FetchRequest& request) {
-  if (session_ != 0 && incarnation_ != message.from_incarnation) {
-    past_lives_.push_back(incarnation_);
-    if (past_lives_.size() > kPastLivesMax) past_lives_.pop_front();
-  }
+void Progress::Enter(const Message& message, const FetchRequest& request, uint64_t round) {
+  if (session_ == 0 || incarnation_ != message.from_incarnation) adopted_round_ = round;
   incarnation_ = message.from_incarnation;
   session_ = request.session;
   in_flight_.clear();
@@ -28,10 +24,10 @@ void Progress::Enter(const Message& message, const FetchRequest& request) {
   pending_read = 0;
 }
 
-bool Progress::Open(const Message& message, const FetchRequest& request) {
+bool Progress::Open(const Message& message, const FetchRequest& request, uint64_t round) {
   // A request of the same session may have been overtaken by a later one: only a new one proves a regression.
   const bool repeated = session_ == request.session && incarnation_ == message.from_incarnation;
-  Enter(message, request);
+  Enter(message, request, round);
   if (request.durable_end < durable_end_ && !repeated) fenced_ = true;
   open_ = !fenced_;
   if (fenced_) return false;
@@ -45,8 +41,8 @@ bool Progress::Open(const Message& message, const FetchRequest& request) {
   return true;
 }
 
-void Progress::Refuse(const Message& message, const FetchRequest& request) {
-  Enter(message, request);
+void Progress::Refuse(const Message& message, const FetchRequest& request, uint64_t round) {
+  Enter(message, request, round);
   open_ = false;
 }
 

@@ -8,8 +8,13 @@
 // Within one epoch a replica's durable end only grows: its log is a prefix of ours and we only append. A new session
 // that reports less means that its disk went back in time - a restored backup, a lying drive - and what it acknowledged
 // may be gone: it is fenced and never counted again (F-P11). A lower `fetch_offset` alone is fine: bytes that
-// were received but not yet synced die with a process (M-20). The order of messages can't fake such a regression:
-// within a session positions are maxima, sessions of a life are numbered, and lives that ended are remembered.
+// were received but not yet synced die with a process (M-20).
+//
+// Late messages must not fake such a regression, nor put a dead session in the place of the living one. Within a
+// session positions are maxima, and the sessions of one life of a process are numbered. Lives are not: an incarnation
+// id says "another", not "later", and a duplicate of a past life may arrive after the first word of the present one. So
+// a new life has to prove that it came after the one we know: by echoing a read round that was begun since we took that
+// one up. That costs a restarted replica one round trip, and nobody else anything.
 //
 // Single-threaded, like everything here.
 #ifndef QUORATE_RAFT_PROGRESS_H_
@@ -30,19 +35,20 @@ namespace quorate::raft {
 
 class Progress {
  public:
-  // What a FetchRequest means, by its incarnation and session alone.
+  // What a FetchRequest is, by its incarnation and session.
   enum class Arrival {
     kNewSession,
     kSameSession,
-    kStale,  // of an earlier session or an earlier life: drop it
+    kStale,     // of an earlier session: drop it
+    kUnproven,  // of another life, perhaps an earlier one: ask for an echo of a round after adopted_round()
   };
-  [[nodiscard]] Arrival Classify(const IncarnationId& incarnation, uint64_t session) const;
+  [[nodiscard]] Arrival Classify(const Message& message, const FetchRequest& request) const;
 
   // A session begins, at a position that was validated. False: its durable end went back, it is fenced now.
-  bool Open(const Message& message, const FetchRequest& request);
+  bool Open(const Message& message, const FetchRequest& request, uint64_t round);
   // A session whose position isn't ours: it stays closed. The replica truncates and comes back with another one, or, if
   // our answer was lost, repeats its request.
-  void Refuse(const Message& message, const FetchRequest& request);
+  void Refuse(const Message& message, const FetchRequest& request, uint64_t round);
   // A further request of the open session. True when it acknowledges something new; else it asks for a sign of life.
   bool Acknowledge(const FetchRequest& request);
   // Nothing can be sent in this session any more; the next request of it is looked at like a first one.
@@ -60,6 +66,8 @@ class Progress {
   [[nodiscard]] Offset send_position() const { return send_position_; }
   [[nodiscard]] Offset fetch_offset() const { return fetch_offset_; }
   [[nodiscard]] Offset durable_end() const { return durable_end_; }
+  // The latest read round of the leader when it took up the present life.
+  [[nodiscard]] uint64_t adopted_round() const { return adopted_round_; }
   [[nodiscard]] uint64_t read_round() const { return read_round_; }
 
   // ---- Notes of the leader, without rules of their own. --------------------------------------------
@@ -73,11 +81,10 @@ class Progress {
   std::optional<Instant> last_caught_up;
 
  private:
-  void Enter(const Message& message, const FetchRequest& request);
+  void Enter(const Message& message, const FetchRequest& request, uint64_t round);
 
-  static constexpr size_t kPastLivesMax = 16;
   IncarnationId incarnation_;
-  std::deque<IncarnationId> past_lives_;
+  uint64_t adopted_round_ = 0;
   uint64_t session_ = 0;
   bool open_ = false;
   bool fenced_ = false;

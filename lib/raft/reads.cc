@@ -43,7 +43,7 @@ void CoreImpl::StartLeaderRound() {
   if (high_watermark_ <= epoch_start_) return;
   if (!reads_.has_waiting() || reads_.round_runs()) return;  // M-28: never join a round that runs
   reads_.BeginRound();
-  ++read_round_;
+  running_read_round_ = ++read_round_;
   read_round_offset_ = high_watermark_;
   push_needed_ = true;
 }
@@ -59,7 +59,7 @@ void CoreImpl::FinishLeaderRound() {
       rounds.push_back(replica == nullptr || replica->fenced() ? 0 : replica->read_round());
     }
   }
-  if (ReachedByMajority(std::move(rounds), uint64_t{0}) < read_round_) return;
+  if (ReachedByMajority(std::move(rounds), uint64_t{0}) < running_read_round_) return;
   for (const PendingRead& read : reads_.EndRound()) Answer(read, read_round_offset_);
 }
 

@@ -118,6 +118,7 @@ void CoreImpl::BecomeLeader() {
   election_deadline_ = Instant::Infinite();
   failed_rounds_ = 0;
   leader_since_ = now_;
+  quorum_deadline_ = now_ + timing_.CheckQuorum();
   read_round_ = 0;
   begin_id_ = NewRequestId();
   epoch_start_ = log_.end_offset();
