@@ -43,18 +43,25 @@ std::string ParentOf(absl::string_view path) {
   return std::string(slash == 0 ? "/" : path.substr(0, slash));
 }
 
-// Creates the directory and makes its name, and those of the parents that were missing, durable.
+// Creates the directory and makes its name, and those of all its parents, durable. Parents that exist already are
+// synced too, because a format that was killed may have made them; but one that we may not read (the error for that is
+// ignored) wasn't made by us.
 absl::Status CreateDirectoryDurably(FileSystem* files, const std::string& path) {
-  std::vector<std::string> to_sync = {ParentOf(path)};
-  while (true) {
-    absl::StatusOr<bool> exists = files->Exists(to_sync.back());
+  struct Parent {
+    std::string path;
+    bool existed;
+  };
+  std::vector<Parent> parents;
+  for (std::string child = path; ParentOf(child) != child; child = parents.back().path) {
+    absl::StatusOr<bool> exists = files->Exists(ParentOf(child));
     if (!exists.ok()) return exists.status();
-    if (*exists || ParentOf(to_sync.back()) == to_sync.back()) break;
-    to_sync.push_back(ParentOf(to_sync.back()));
+    parents.push_back(Parent{ParentOf(child), *exists});
   }
   if (absl::Status status = files->CreateDirectories(path); !status.ok()) return status;
-  for (auto directory = to_sync.rbegin(); directory != to_sync.rend(); ++directory) {
-    if (absl::Status status = files->SyncDirectory(*directory); !status.ok()) return status;
+  for (size_t i = parents.size(); i-- > 0;) {
+    const absl::Status status = files->SyncDirectory(parents[i].path);
+    const bool ours = i == 0 || !parents[i].existed;  // the directory's own name, or one that we made
+    if (!status.ok() && ours) return status;
   }
   return absl::OkStatus();
 }
