@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "metadata/partition_state.h"
 #include "quorate/status.h"
 #include "support/catch.h"
@@ -60,6 +61,60 @@ TEST_CASE("each record survives encoding, and has one encoding only") {
     REQUIRE(decoded.ok());
     CHECK(*decoded == record);
     CHECK(EncodeRecord(*decoded) == bytes);
+  }
+}
+
+// The bytes of format version 1 are for ever: a log that was written once must be readable by every later
+// build (F-P12). The first ones were derived by hand from docs/formats/records.md.
+TEST_CASE("F-P12: golden bytes of frame version 1") {
+  const TopicId topic(Uuid(0x0123456789abcdef, 0xfedcba9876543210));
+  const std::string id = "0a1209efcdab8967452301111032547698badcfe";
+  BrokerInfo broker;
+  broker.id = NodeId(3);
+  broker.epoch = BrokerEpoch(41);
+  broker.incarnation = IncarnationId(Uuid(0x0123456789abcdef, 0xfedcba9876543210));
+  broker.endpoints = {{{"PLAINTEXT", "b3", 9092}, SecurityProtocol::kSsl}};
+  broker.features = {{"metadata.version", 25, 25}};
+  broker.log_dirs = {DirectoryId(Uuid(1, 200))};
+  broker.rack = "r";
+  struct Golden {
+    Record record;
+    std::string hex;
+  };
+  const Golden goldens[] = {
+      {TopicRecord{topic, "email.send"}, "012220" + id + "120a656d61696c2e73656e64"},
+      {RemoveTopicRecord{topic}, "012a14" + id},
+      {PartitionChangeRecord{{topic, 1}, Nodes({2, 3}), NodeId(2), {}, {}}, "013a1e" + id + "10011a040a0202032004"},
+      {PartitionChangeRecord{{topic, 0}, {}, kNoNode, {}, LeaderRecoveryState::kRecovering},
+       "013a18" + id + "20013001"},
+      {FeatureLevelRecord{"metadata.version", 25}, "0142140a106d657461646174612e76657273696f6e1019"},
+      {NoOpRecord{}, "014a00"},
+      {UnregisterBrokerRecord{NodeId(3), BrokerEpoch(41)}, "01120408031029"},
+      {BrokerRegistrationChangeRecord{NodeId(3), BrokerEpoch(41), false, true}, "011a080803102918002001"},
+      {PartitionRecord{{topic, 2}, PartitionInfo{Nodes({3, 1}), Nodes({1}), NodeId(1), 4, 9}},
+       "013223" + id + "10021a02030122010128023004" + "3809"},
+      {RegisterBrokerRecord{broker},
+       "010a5f080310291a1209efcdab8967452301111032547698badcfe"
+       "2214"
+       "0a09504c41494e54455854"
+       "12026233"
+       "188447"
+       "2001"
+       "2a16"
+       "0a106d657461646174612e76657273696f6e"
+       "10191819"
+       "3212"
+       "090100000000000000"
+       "11c800000000000000"
+       "3a0172"
+       "4001"},
+  };
+  for (const Golden& golden : goldens) {
+    INFO(RecordName(golden.record));
+    CHECK(absl::BytesToHexString(EncodeRecord(golden.record)) == golden.hex);
+    auto decoded = DecodeRecord(absl::HexStringToBytes(golden.hex));
+    REQUIRE(decoded.ok());
+    CHECK(*decoded == golden.record);
   }
 }
 
