@@ -42,6 +42,7 @@ class InProcessNetwork {
   struct Counters {
     uint64_t sent = 0;         // handed to the executor
     uint64_t unreachable = 0;  // dropped by the sender: no connection, no return path
+    uint64_t overflowed = 0;   // dropped by the sender: limits::kPeerSendQueueBytesMax wait already
     uint64_t lost = 0;         // dropped on the way: link cut, receiver gone
     uint64_t refused = 0;      // dropped by the receiver's checks
   };

@@ -11,12 +11,14 @@
 namespace quorate::transport {
 namespace {
 
-// Below this a copy is cheaper than what sharing costs and keeps alive.
+// Below these a copy is cheaper than what sharing costs: two allocations on the way out, a whole read buffer kept
+// alive on the way in.
+constexpr size_t kCopyOutBelowBytes = 512;
 constexpr size_t kCopyBelowBytes = 4096;
 
 grpc::Slice ShareBatch(const Batch& batch) {
   const absl::string_view view = batch.bytes().view();
-  if (view.size() < kCopyBelowBytes / 8) return grpc::Slice(view.data(), view.size());
+  if (view.size() < kCopyOutBelowBytes) return grpc::Slice(view.data(), view.size());
   return grpc::Slice(
       const_cast<char*>(view.data()), view.size(), [](void* owner) { delete static_cast<Bytes*>(owner); },
       new Bytes(batch.bytes()));
@@ -24,7 +26,7 @@ grpc::Slice ShareBatch(const Batch& batch) {
 
 }  // namespace
 
-grpc::ByteBuffer ToByteBuffer(const PeerFrame& frame) {
+WireBuffer::WireBuffer(const PeerFrame& frame) {
   absl::InlinedVector<grpc::Slice, 8> slices;
   slices.reserve(1 + 2 * frame.batches.size());
   slices.emplace_back(frame.head.data(), frame.head.size());
@@ -34,7 +36,7 @@ grpc::ByteBuffer ToByteBuffer(const PeerFrame& frame) {
     slices.emplace_back(prefix, WriteBatchPrefix(batch.size(), prefix));
     slices.push_back(ShareBatch(batch));
   }
-  return grpc::ByteBuffer(slices.data(), slices.size());
+  grpc::ByteBuffer(slices.data(), slices.size()).Swap(&buffer_);
 }
 
 grpc::ByteBuffer ToByteBuffer(std::string bytes) {
@@ -44,16 +46,14 @@ grpc::ByteBuffer ToByteBuffer(std::string bytes) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
-Bytes TakeBytes(grpc::ByteBuffer* buffer) {
-  if (buffer->Length() >= kCopyBelowBytes) {
-    auto slice = std::make_shared<grpc::Slice>();
-    if (buffer->TrySingleSlice(slice.get()).ok()) {
-      buffer->Clear();
-      const absl::string_view view(reinterpret_cast<const char*>(slice->begin()), slice->size());
-      return Bytes(std::move(slice), view);
-    }
-  }
-  return Bytes::FromString(TakeString(buffer));
+absl::StatusOr<Message> TakeMessage(grpc::ByteBuffer* buffer, const StreamEnds& ends) {
+  grpc::Slice slice;
+  if (!buffer->TrySingleSlice(&slice).ok()) return DecodeMessage(Bytes::FromString(TakeString(buffer)), ends);
+  buffer->Clear();
+  const absl::string_view view(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  if (view.size() < kCopyBelowBytes) return DecodeMessage(view, ends);
+  auto owner = std::make_shared<grpc::Slice>(std::move(slice));
+  return DecodeMessage(Bytes(std::move(owner), view), ends);
 }
 
 std::string TakeString(grpc::ByteBuffer* buffer) {

@@ -13,14 +13,29 @@
 
 namespace quorate::transport {
 
-// The head is copied (it is small), the batches are shared: gRPC holds a reference to each until it is on the wire.
-grpc::ByteBuffer ToByteBuffer(const PeerFrame& frame);
 // Takes over the string without a copy.
 grpc::ByteBuffer ToByteBuffer(std::string bytes);
 
-// A message as it was received. Shares gRPC's memory when it is in one piece and big; a small one is copied, so that
-// a batch of a few hundred bytes that stays in a cache doesn't keep a whole read buffer alive.
-Bytes TakeBytes(grpc::ByteBuffer* buffer);
+// gRPC's buffer can only be copied, with an allocation; this moves.
+class WireBuffer {
+ public:
+  WireBuffer() = default;
+  // The head is copied (it is small), the batches are shared: gRPC holds a reference to each until it is on the wire.
+  explicit WireBuffer(const PeerFrame& frame);
+  WireBuffer(WireBuffer&& other) noexcept { buffer_.Swap(&other.buffer_); }
+  WireBuffer& operator=(WireBuffer&& other) noexcept {
+    buffer_.Swap(&other.buffer_);
+    return *this;
+  }
+  [[nodiscard]] const grpc::ByteBuffer* get() const { return &buffer_; }
+
+ private:
+  grpc::ByteBuffer buffer_;
+};
+
+// A received message. Big batches share gRPC's memory when that is in one piece; small ones are copied, so that a
+// batch of a few hundred bytes that stays in a cache doesn't keep a whole read buffer alive. Empties `buffer`.
+absl::StatusOr<Message> TakeMessage(grpc::ByteBuffer* buffer, const StreamEnds& ends);
 std::string TakeString(grpc::ByteBuffer* buffer);
 
 }  // namespace quorate::transport

@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "quorate/limits.h"
 #include "quorate/status.h"
 #include "quorate/transport_adapters.h"
 #include "transport/admission.h"
@@ -24,6 +25,15 @@ namespace quorate {
 namespace {
 
 using transport::Refusal;
+
+// What a message weighs in a queue: its batches and a flat share for the rest.
+size_t SizeOf(const Message& message) {
+  size_t bytes = 256;
+  if (const auto* fetch = std::get_if<FetchResponse>(&message.body)) {
+    for (const Batch& batch : fetch->batches) bytes += batch.size();
+  }
+  return bytes;
+}
 
 struct Peer {
   Endpoint endpoint;
@@ -144,10 +154,16 @@ class Net : public std::enable_shared_from_this<Net> {
       }
       target = it->second.endpoint.Address();
     }
+    const size_t bytes = SizeOf(message);
+    size_t& in_flight = in_flight_[{member->address, target}];
+    if (in_flight + bytes > limits::kPeerSendQueueBytesMax) {
+      ++counters_.overflowed;
+      return;
+    }
+    in_flight += bytes;
     ++counters_.sent;
-    executor_->Post([self = shared_from_this(), from = member->address, target, m = std::move(message)]() mutable {
-      self->Deliver(from, target, std::move(m));
-    });
+    executor_->Post([self = shared_from_this(), from = member->address, target, bytes,
+                     m = std::move(message)]() mutable { self->Deliver(from, target, bytes, std::move(m)); });
   }
 
   InProcessNetwork::Counters counters() const {
@@ -276,11 +292,12 @@ class Net : public std::enable_shared_from_this<Net> {
     --member->running;
   }
 
-  void Deliver(const std::string& from, const std::string& target, Message message) {
+  void Deliver(const std::string& from, const std::string& target, size_t bytes, Message message) {
     std::shared_ptr<Member> member;
     PeerHandler* handler = nullptr;
     {
       absl::MutexLock lock(&mutex_);
+      if (auto flight = in_flight_.find({from, target}); (flight->second -= bytes) == 0) in_flight_.erase(flight);
       auto it = members_.find(target);
       if (it == members_.end() || IsCut(from, target)) {
         ++counters_.lost;
@@ -349,6 +366,8 @@ class Net : public std::enable_shared_from_this<Net> {
   mutable absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Member>> members_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<std::string, std::string>> cut_ ABSL_GUARDED_BY(mutex_);
+  // Bytes that wait on the executor, by way: what a socket's send queue is to a real network.
+  std::map<std::pair<std::string, std::string>, size_t> in_flight_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Handlers>> servers_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, PendingCall> calls_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_call_ ABSL_GUARDED_BY(mutex_) = 0;

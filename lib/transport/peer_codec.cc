@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
@@ -81,8 +82,9 @@ absl::StatusOr<size_t> HeadLength(absl::string_view bytes) {
 }
 
 // Slices the batches out of what stands behind the head.
-absl::Status DecodeBatches(const Bytes& bytes, size_t position, std::vector<Batch>* batches) {
+absl::Status DecodeBatches(const Bytes& bytes, std::vector<Batch>* batches) {
   const absl::string_view view = bytes.view();
+  size_t position = 0;
   while (position < view.size()) {
     CodedInputStream in(reinterpret_cast<const uint8_t*>(view.data()) + position,
                         static_cast<int>(view.size() - position));
@@ -111,6 +113,37 @@ absl::Status CheckSize(size_t size) {
 const IncarnationId& AskersIncarnation(const TransportIdentity& sender, const TransportIdentity& receiver,
                                        bool is_response) {
   return is_response ? receiver.incarnation : sender.incarnation;
+}
+
+// `own` returns what stands from a position on as bytes that live on with the batches.
+absl::StatusOr<Message> DecodeWith(absl::string_view bytes, const StreamEnds& ends,
+                                   absl::FunctionRef<Bytes(size_t position)> own) {
+  if (absl::Status s = CheckSize(bytes.size()); !s.ok()) return s;
+  const absl::StatusOr<size_t> head = HeadLength(bytes);
+  if (!head.ok()) return head.status();
+  StackArena arena;
+  v1::PeerMessage* in = arena.NewMessage();
+  if (!in->ParseFromArray(bytes.data(), static_cast<int>(*head))) return Malformed("protobuf can't parse it");
+
+  Message message;
+  if (!GetBody(*in, &message.body)) return Malformed("its body is missing, unknown or incomplete");
+  if (!in->has_request_id()) return Malformed("no request_id");
+  message.cluster_id = ends.remote.cluster_id;
+  message.from = ends.remote.self;
+  message.from_incarnation = ends.remote.incarnation;
+  message.request_id = in->request_id();
+  message.request_incarnation = in->has_request_incarnation()
+                                    ? IncarnationId(GetUuid(in->request_incarnation()))
+                                    : AskersIncarnation(ends.remote, ends.local, message.IsResponse());
+  message.to = ends.local.self;
+  if (in->has_to() && !GetReplicaKey(in->to(), &message.to)) return Malformed("an addressee without an id");
+  if (*head < bytes.size()) {
+    auto* fetch = std::get_if<FetchResponse>(&message.body);
+    if (fetch == nullptr) return Malformed("batches beside something else than a FetchResponse");
+    if (absl::Status s = DecodeBatches(own(*head), &fetch->batches); !s.ok()) return s;
+  }
+  if (absl::Status s = CheckFields(message); !s.ok()) return s;
+  return message;
 }
 
 }  // namespace
@@ -195,32 +228,13 @@ absl::Status EncodeMessage(Message message, const StreamEnds& ends, PeerFrame* f
 }
 
 absl::StatusOr<Message> DecodeMessage(const Bytes& bytes, const StreamEnds& ends) {
-  if (absl::Status s = CheckSize(bytes.size()); !s.ok()) return s;
-  const absl::StatusOr<size_t> head = HeadLength(bytes.view());
-  if (!head.ok()) return head.status();
-  StackArena arena;
-  v1::PeerMessage* in = arena.NewMessage();
-  if (!in->ParseFromArray(bytes.view().data(), static_cast<int>(*head))) return Malformed("protobuf can't parse it");
+  return DecodeWith(bytes.view(), ends,
+                    [&bytes](size_t position) { return bytes.Slice(position, bytes.size() - position); });
+}
 
-  Message message;
-  if (!GetBody(*in, &message.body)) return Malformed("its body is missing, unknown or incomplete");
-  if (!in->has_request_id()) return Malformed("no request_id");
-  message.cluster_id = ends.remote.cluster_id;
-  message.from = ends.remote.self;
-  message.from_incarnation = ends.remote.incarnation;
-  message.request_id = in->request_id();
-  message.request_incarnation = in->has_request_incarnation()
-                                    ? IncarnationId(GetUuid(in->request_incarnation()))
-                                    : AskersIncarnation(ends.remote, ends.local, message.IsResponse());
-  message.to = ends.local.self;
-  if (in->has_to() && !GetReplicaKey(in->to(), &message.to)) return Malformed("an addressee without an id");
-  if (*head < bytes.size()) {
-    auto* fetch = std::get_if<FetchResponse>(&message.body);
-    if (fetch == nullptr) return Malformed("batches beside something else than a FetchResponse");
-    if (absl::Status s = DecodeBatches(bytes, *head, &fetch->batches); !s.ok()) return s;
-  }
-  if (absl::Status s = CheckFields(message); !s.ok()) return s;
-  return message;
+absl::StatusOr<Message> DecodeMessage(absl::string_view bytes, const StreamEnds& ends) {
+  return DecodeWith(bytes, ends,
+                    [bytes](size_t position) { return Bytes::FromString(std::string(bytes.substr(position))); });
 }
 
 std::string Flatten(const PeerFrame& frame) {

@@ -61,6 +61,9 @@ absl::StatusOr<Hello> DecodeHello(absl::string_view bytes);
 absl::Status EncodeMessage(Message message, const StreamEnds& ends, PeerFrame* frame);
 // The batches share `bytes`.
 absl::StatusOr<Message> DecodeMessage(const Bytes& bytes, const StreamEnds& ends);
+// The batches, if there are any, are copied out of `bytes`: for small messages, whose few bytes shouldn't keep a
+// whole read buffer alive. A message without batches costs no allocation.
+absl::StatusOr<Message> DecodeMessage(absl::string_view bytes, const StreamEnds& ends);
 
 // The frame in one piece, as it stands on the wire. For tests and tools.
 std::string Flatten(const PeerFrame& frame);

@@ -376,8 +376,7 @@ void PeerHub::ClaimReturnPath(InboundStream* stream) {
   stream->is_return_path.store(true, std::memory_order_relaxed);
 }
 
-void PeerHub::OnBytes(const Bytes& bytes, const StreamEnds& ends, InboundStream* inbound) {
-  absl::StatusOr<Message> message = DecodeMessage(bytes, ends);
+void PeerHub::OnMessage(absl::StatusOr<Message> message, const StreamEnds& ends, InboundStream* inbound) {
   if (!message.ok()) {
     refused_malformed_.fetch_add(1, std::memory_order_relaxed);
     LogThrottled(LogLevel::kWarning, absl::StrCat("malformed ", ends.remote.self.id.value()),

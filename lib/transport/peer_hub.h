@@ -68,8 +68,9 @@ class PeerHub : public std::enable_shared_from_this<PeerHub> {
   void OnOutboundDone(OutboundStream* stream, const absl::Status& why);
   absl::Status OnInboundHello(const Hello& hello, const std::string& address);
   void OnInboundDone(InboundStream* stream);
-  // A message arrived; `inbound` is the stream that leads to us, or null for one that we opened.
-  void OnBytes(const Bytes& bytes, const StreamEnds& ends, InboundStream* inbound);
+  // A message arrived, or something that isn't one; `inbound` is the stream that leads to us, or null for one that we
+  // opened.
+  void OnMessage(absl::StatusOr<Message> message, const StreamEnds& ends, InboundStream* inbound);
 
  private:
   struct Link {

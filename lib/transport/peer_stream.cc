@@ -17,7 +17,7 @@
 namespace quorate::transport {
 namespace {
 
-using Queue = OutQueue<grpc::ByteBuffer>;
+using Queue = OutQueue<WireBuffer>;
 
 constexpr ChannelLimits PeerChannelLimits(absl::Duration connect_timeout) {
   return {limits::kPeerMessageBytesMax, limits::kPeerMessageBytesMax, connect_timeout};
@@ -34,7 +34,7 @@ grpc::WriteOptions HintFor(bool more_behind) {
 SendResult Enqueue(Message message, const StreamEnds& ends, Queue* queue, bool* write) {
   PeerFrame frame;
   if (!EncodeMessage(std::move(message), ends, &frame).ok()) return SendResult::kInvalid;
-  switch (queue->Add(ToByteBuffer(frame), frame.size())) {
+  switch (queue->Add(WireBuffer(frame), frame.size())) {
     case Queue::Added::kWrite:
       *write = true;
       return SendResult::kSent;
@@ -66,14 +66,14 @@ void OutboundStream::Start(absl::Duration connect_timeout) {
   AddHold();  // for writes from outside of reactions
   StartRead(&incoming_);
   const PeerFrame hello = EncodeHello({ends_.local, peer_ > kNoNode ? peer_ : kNoNode});
-  if (queue_.Add(ToByteBuffer(hello), hello.size()) == Queue::Added::kWrite) StartWrite(queue_.current());
+  if (queue_.Add(WireBuffer(hello), hello.size()) == Queue::Added::kWrite) StartWrite(queue_.current()->get());
   StartCall();
 }
 
 SendResult OutboundStream::Send(Message message) {
   bool write = false;
   const SendResult result = Enqueue(std::move(message), ends_, &queue_, &write);
-  if (write) StartWrite(queue_.current());
+  if (write) StartWrite(queue_.current()->get());
   if (result == SendResult::kFull) Cancel();
   return result;
 }
@@ -89,7 +89,7 @@ void OutboundStream::OnReadDone(bool ok) {
     }
     hub_->OnOutboundUp(this, ends_.remote.self);
   } else {
-    hub_->OnBytes(TakeBytes(&incoming_), ends_, /*inbound=*/nullptr);
+    hub_->OnMessage(TakeMessage(&incoming_, ends_), ends_, /*inbound=*/nullptr);
   }
   StartRead(&incoming_);
 }
@@ -121,7 +121,7 @@ void OutboundStream::OnWriteDone(bool ok) {
 void OutboundStream::Apply(Queue::Next next, bool more_behind) {
   switch (next) {
     case Queue::Next::kWrite:
-      StartWrite(queue_.current(), HintFor(more_behind));
+      StartWrite(queue_.current()->get(), HintFor(more_behind));
       return;
     case Queue::Next::kFinish:
       RemoveHold();
@@ -154,7 +154,7 @@ void InboundStream::Start() { StartRead(&incoming_); }
 SendResult InboundStream::Send(Message message) {
   bool write = false;
   const SendResult result = Enqueue(std::move(message), ends_, &queue_, &write);
-  if (write) StartWrite(queue_.current());
+  if (write) StartWrite(queue_.current()->get());
   if (result == SendResult::kFull) Cancel();
   return result;
 }
@@ -174,7 +174,7 @@ void InboundStream::OnReadDone(bool ok) {
   if (!greeted()) {
     if (absl::Status refusal = AcceptHello(); !refusal.ok()) return Close(refusal);
   } else {
-    hub_->OnBytes(TakeBytes(&incoming_), ends_, this);
+    hub_->OnMessage(TakeMessage(&incoming_, ends_), ends_, this);
   }
   StartRead(&incoming_);
 }
@@ -186,7 +186,7 @@ absl::Status InboundStream::AcceptHello() {
   ends_.remote = hello->who;
   greeted_.store(true, std::memory_order_release);
   const PeerFrame answer = EncodeHello({ends_.local, kNoNode});
-  if (queue_.Add(ToByteBuffer(answer), answer.size()) == Queue::Added::kWrite) StartWrite(queue_.current());
+  if (queue_.Add(WireBuffer(answer), answer.size()) == Queue::Added::kWrite) StartWrite(queue_.current()->get());
   return absl::OkStatus();
 }
 
@@ -199,7 +199,7 @@ void InboundStream::OnWriteDone(bool ok) {
 void InboundStream::Apply(Queue::Next next, bool more_behind) {
   switch (next) {
     case Queue::Next::kWrite:
-      StartWrite(queue_.current(), HintFor(more_behind));
+      StartWrite(queue_.current()->get(), HintFor(more_behind));
       return;
     case Queue::Next::kFinish: {
       grpc::Status status;

@@ -26,6 +26,7 @@
 #include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/messages.h"
+#include "transport/grpc_bytes.h"
 #include "transport/out_queue.h"
 #include "transport/peer_codec.h"
 
@@ -54,7 +55,7 @@ class OutboundStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
   bool AcceptHello();
-  void Apply(OutQueue<grpc::ByteBuffer>::Next next, bool more_behind);
+  void Apply(OutQueue<WireBuffer>::Next next, bool more_behind);
 
   const std::shared_ptr<PeerHub> hub_;
   const NodeId peer_;
@@ -62,7 +63,7 @@ class OutboundStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
   std::shared_ptr<grpc::Channel> channel_;
   grpc::ClientContext context_;
   grpc::ByteBuffer incoming_;
-  OutQueue<grpc::ByteBuffer> queue_;
+  OutQueue<WireBuffer> queue_;
   StreamEnds ends_;  // remote: from the answer to our hello
   bool greeted_ = false;
   absl::Status refusal_;
@@ -91,13 +92,13 @@ class InboundStream final : public grpc::ServerGenericBidiReactor {
   void OnDone() override;
   absl::Status AcceptHello();
   void Close(const absl::Status& status);
-  void Apply(OutQueue<grpc::ByteBuffer>::Next next, bool more_behind);
+  void Apply(OutQueue<WireBuffer>::Next next, bool more_behind);
 
   const std::shared_ptr<PeerHub> hub_;
   const std::string address_;
   const Instant created_;
   grpc::ByteBuffer incoming_;
-  OutQueue<grpc::ByteBuffer> queue_;
+  OutQueue<WireBuffer> queue_;
   StreamEnds ends_;
   std::atomic<bool> greeted_{false};
   absl::Status final_status_;

@@ -121,7 +121,7 @@ TEST_CASE("calls over gRPC", "[transport][grpc]") {
   SECTION("deadlines") {
     const int64_t left = std::stoll(*call("/test/Timeout", "", absl::Seconds(5)));
     CHECK(left > 1000);
-    CHECK(left <= 5000);
+    CHECK(left <= 5500);  // gRPC rounds up what it puts on the wire
     CHECK(std::stoll(*call("/test/Timeout", "", absl::Hours(5))) <= 60'000);
     const absl::Status status = call("/test/Park", "", absl::Milliseconds(50)).status();
     CHECK(ReasonOf(status) == Reason::kDeadlineExceeded);

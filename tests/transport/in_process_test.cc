@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "quorate/limits.h"
 #include "quorate/status.h"
 #include "quorate/testing/manual_executor.h"
 #include "quorate/testing/transport_conformance.h"
@@ -141,6 +142,28 @@ TEST_CASE("a message that is under way when the link is cut is lost", "[transpor
   world.network->SetLink("one:1", "two:2", false);
   world.executor.RunUntilIdle();
   CHECK(sink2.messages.empty());
+}
+
+TEST_CASE("F-N13: what waits for a receiver is bounded", "[transport]") {
+  World world;
+  const Endpoint at1{"C", "one", 1}, at2{"C", "two", 2};
+  Sink sink1, sink2;
+  auto one = world.network->MakeTransport(at1);
+  auto two = world.network->MakeTransport(at2);
+  REQUIRE(one->Start(Identity(1), &sink1).ok());
+  REQUIRE(two->Start(Identity(2), &sink2).ok());
+  one->SetPeer(NodeId(2), at2);
+  world.executor.RunUntilIdle();
+  constexpr size_t kMore = limits::kPeerSendQueueBytesMax / 200;
+  for (size_t i = 0; i < kMore; ++i) one->Send(Request(1, 2, i));
+  const InProcessNetwork::Counters counters = world.network->counters();
+  CHECK(counters.overflowed > 0);
+  CHECK(counters.sent + counters.overflowed == kMore);
+  world.executor.RunUntilIdle();
+  CHECK(sink2.messages.size() == counters.sent);
+  one->Send(Request(1, 2, 1));
+  world.executor.RunUntilIdle();
+  CHECK(sink2.messages.size() == counters.sent + 1);
 }
 
 TEST_CASE("two transports can't share an address", "[transport]") {
