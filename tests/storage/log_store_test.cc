@@ -247,6 +247,53 @@ TEST_CASE("calls before Open and after a failed Open complete with its error") {
   CHECK(ReasonOf(machine.Append(Batches(1, 1)).status()) == Reason::kCorruption);
 }
 
+// Forgets what it was given and didn't run, as Executor allows.
+class ForgetfulFactory final : public ExecutorFactory {
+ public:
+  std::unique_ptr<Executor> MakeSerial(absl::string_view) override {
+    class Forgetful final : public Executor {
+      void Post(Task) override {}
+      TimerId PostAt(Instant, Task) override { return 1; }
+      bool Cancel(TimerId) override { return true; }
+    };
+    return std::make_unique<Forgetful>();
+  }
+};
+
+TEST_CASE("calls that never came to run complete when the stores are destroyed, also those made then") {
+  Machine machine;
+  REQUIRE(machine.Format().ok());
+  ForgetfulFactory forgetful;
+  FileStorageOptions options;
+  options.path = kPath;
+  options.segment_bytes = kSmallSegment;
+  options.files = &machine.files;
+  options.executors = &forgetful;
+  options.clock = &machine.clock;
+  std::unique_ptr<DataDirectory> directory = DataDirectory::Open(options).value();
+  std::unique_ptr<LogStore> log = directory->MakeLogStore();
+  REQUIRE(log->Open([](const Batch&) { return absl::OkStatus(); }).ok());
+  std::unique_ptr<ElectionStateStore> elections = directory->MakeElectionStateStore();
+  REQUIRE(elections->Load().ok());
+  std::vector<std::string> order;
+  const auto note = [&order](const char* name, const absl::Status& status) {
+    CHECK(ReasonOf(status) == Reason::kShuttingDown);
+    order.emplace_back(name);
+  };
+  LogStore* const raw = log.get();
+  log->Append(Batches(1, 10), [&](const absl::StatusOr<Offset>& end) {
+    note("append", end.status());
+    raw->TruncateSuffix(Offset(0), [&](const absl::Status& status) { note("from inside", status); });
+  });
+  log->Read(Offset(0), 1, [&](const auto& batches) { note("read", batches.status()); });
+  log->TruncateSuffix(Offset(0), [&](const absl::Status& status) { note("truncate", status); });
+  CHECK(order.empty());
+  log.reset();
+  elections->Store(ElectionState(), [&](const absl::Status& status) { note("vote", status); });
+  elections.reset();
+  CHECK(order == std::vector<std::string>{"append", "read", "truncate", "from inside", "vote"});
+}
+
 TEST_CASE("a callback may make the next call") {
   Running machine;
   int appended = 0;
