@@ -41,6 +41,14 @@ inline constexpr int kConnectionsPerAddressMax = 512;
 inline constexpr size_t kRecordsPerOperationMax = 10'000;
 inline constexpr int32_t kPartitionsPerTopicMax = 100'000;
 inline constexpr size_t kTopicNameBytesMax = 249;
+// Replicas of one partition (the width of a bit mask), topics, and partitions of all topics together.
+inline constexpr size_t kReplicasMax = 32;
+inline constexpr size_t kTopicsMax = 1u << 24;
+inline constexpr size_t kPartitionsMax = 1u << 24;
+// What one broker may register: data directories, features, a rack's name.
+inline constexpr size_t kLogDirsMax = 256;
+inline constexpr size_t kFeaturesMax = 256;
+inline constexpr size_t kRackNameBytesMax = 255;
 
 }  // namespace quorate::limits
 

@@ -13,18 +13,15 @@
 namespace quorate::controller {
 namespace {
 
-constexpr size_t kLogDirsMax = 256;
-constexpr size_t kFeaturesMax = 256;
-
 absl::Status Invalid(const BrokerRegistrationRequest& request, absl::string_view what) {
   return MakeKafkaError(kInvalidRegistration,
                         absl::StrCat("The registration of broker ", request.broker.value(), " ", what, "."));
 }
 
 absl::Status CheckDirectories(const BrokerRegistrationRequest& request, const MetadataImage& image) {
-  if (request.log_dirs.size() > kLogDirsMax) {
-    return Invalid(request,
-                   absl::StrCat("has ", request.log_dirs.size(), " directories; ", kLogDirsMax, " is the limit"));
+  if (request.log_dirs.size() > limits::kLogDirsMax) {
+    return Invalid(
+        request, absl::StrCat("has ", request.log_dirs.size(), " directories; ", limits::kLogDirsMax, " is the limit"));
   }
   absl::btree_set<DirectoryId> own;
   for (const DirectoryId& directory : request.log_dirs) {
@@ -49,9 +46,9 @@ absl::Status CheckDirectories(const BrokerRegistrationRequest& request, const Me
 }
 
 absl::Status CheckFeatures(const BrokerRegistrationRequest& request, const MetadataImage& image) {
-  if (request.features.size() > kFeaturesMax) {
+  if (request.features.size() > limits::kFeaturesMax) {
     return Invalid(request,
-                   absl::StrCat("has ", request.features.size(), " features; ", kFeaturesMax, " is the limit"));
+                   absl::StrCat("has ", request.features.size(), " features; ", limits::kFeaturesMax, " is the limit"));
   }
   absl::btree_map<std::string, FeatureRange> ranges;
   for (const FeatureRange& range : request.features) {
@@ -110,9 +107,9 @@ absl::Status CheckEndpoints(const BrokerRegistrationRequest& request) {
 absl::Status CheckRegistration(const BrokerRegistrationRequest& request, const MetadataImage& image) {
   if (request.broker < NodeId(0)) return Invalid(request, "has a negative broker id");
   if (request.incarnation.is_zero()) return Invalid(request, "has no incarnation id");
-  if (request.rack && request.rack->size() > limits::kHostNameBytesMax) {
+  if (request.rack && request.rack->size() > limits::kRackNameBytesMax) {
     return Invalid(request, absl::StrCat("has a rack name of ", request.rack->size(), " bytes; ",
-                                         limits::kHostNameBytesMax, " is the limit"));
+                                         limits::kRackNameBytesMax, " is the limit"));
   }
   if (absl::Status status = CheckDirectories(request, image); !status.ok()) return status;
   if (absl::Status status = CheckFeatures(request, image); !status.ok()) return status;

@@ -68,9 +68,9 @@ absl::Status CheckAssignment(const CreateTopicsRequest::Assignment& assignment, 
                              const MetadataImage& image) {
   const int32_t partition = assignment.partition;
   if (assignment.brokers.empty()) return BadAssignment(partition, "has no replica");
-  if (assignment.brokers.size() > metadata::kReplicasMax) {
+  if (assignment.brokers.size() > limits::kReplicasMax) {
     return BadAssignment(partition, absl::StrCat("has ", assignment.brokers.size(), " replicas; at most ",
-                                                 metadata::kReplicasMax, " are allowed"));
+                                                 limits::kReplicasMax, " are allowed"));
   }
   if (assignment.brokers.size() != replication_factor) {
     return BadAssignment(
@@ -95,6 +95,7 @@ absl::StatusOr<std::vector<ReplicaList>> TakeAssignments(const Asked& asked, con
                                                         "' is given assignments as well as a replication factor or "
                                                         "partition count; with assignments both must be -1."));
   }
+  if (asked.assignments.size() >= limits::kRecordsPerOperationMax) return TooManyRecords();
   absl::btree_map<int32_t, const CreateTopicsRequest::Assignment*> by_index;
   for (const auto& assignment : asked.assignments) {
     if (!by_index.emplace(assignment.partition, &assignment).second) {
@@ -128,10 +129,10 @@ absl::StatusOr<std::vector<ReplicaList>> Place(const Asked& asked, const Control
   }
   const int32_t factor = asked.replication_factor == -1 ? config.default_replication_factor : asked.replication_factor;
   const int32_t count = asked.partitions == -1 ? config.default_partitions : asked.partitions;
-  if (factor > static_cast<int32_t>(metadata::kReplicasMax)) {
+  if (factor > static_cast<int32_t>(limits::kReplicasMax)) {
     return MakeKafkaError(kInvalidReplicationFactor,
                           absl::StrCat("The replication factor of topic '", asked.name, "' is ", factor, "; at most ",
-                                       metadata::kReplicasMax, " replicas are allowed."));
+                                       limits::kReplicasMax, " replicas are allowed."));
   }
   if (count >= static_cast<int32_t>(limits::kRecordsPerOperationMax)) return TooManyRecords();
   return PlaceReplicas(UsableBrokers(image), count, factor, random);

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "metadata/digest.h"
+#include "quorate/limits.h"
 #include "quorate/status.h"
 
 namespace quorate::metadata {
@@ -16,9 +17,9 @@ absl::Status Contradiction(absl::string_view what) {
                    absl::StrCat("The metadata log contradicts itself: ", what, "."));
 }
 
-absl::Status TooMany(absl::string_view what) {
+absl::Status TooMany(absl::string_view what, size_t limit) {
   return MakeError(Reason::kTooLarge, Outcome::kNotApplied,
-                   absl::StrCat("There is no room for another ", what, ": ", SlotSet::kSlotEnd, " is the limit."));
+                   absl::StrCat("There is no room for another ", what, ": ", limit, " is the limit."));
 }
 
 }  // namespace
@@ -88,7 +89,7 @@ absl::Status ImageState::AddTopic(const TopicId& id, absl::string_view name) {
     slot = free_topics.First();
     free_topics.Erase(slot);
   } else {
-    if (slot >= SlotSet::kSlotEnd) return TooMany("topic");
+    if (slot >= limits::kTopicsMax) return TooMany("topic", limits::kTopicsMax);
     topics.PushBack({});
   }
   const SharedString shared(name);
@@ -143,7 +144,7 @@ absl::StatusOr<Slot> ImageState::TakePartitionSlot(TopicState& topic) {
       extends = true;
     }
   }
-  if (slot >= SlotSet::kSlotEnd) return TooMany("partition");
+  if (slot >= limits::kPartitionsMax) return TooMany("partition", limits::kPartitionsMax);
   if (slot == end) {
     partitions.PushBack({});
   } else {

@@ -32,6 +32,7 @@
 #include "metadata/persistent_vector.h"
 #include "metadata/shared_string.h"
 #include "metadata/slot_set.h"
+#include "quorate/limits.h"
 #include "quorate/metadata.h"
 
 namespace quorate::metadata {
@@ -68,6 +69,8 @@ struct NameLess {
     return View(a) < View(b);
   }
 };
+
+static_assert(limits::kTopicsMax <= SlotSet::kSlotEnd && limits::kPartitionsMax <= SlotSet::kSlotEnd);
 
 struct ImageState {
   PersistentMap<std::string, int16_t> features;

@@ -88,8 +88,9 @@ bool PartitionState::InIsr(NodeId broker) const {
 
 absl::StatusOr<PartitionState> PartitionState::Pack(Slot topic, int32_t partition, const PartitionInfo& info) {
   if (info.replicas.empty()) return Impossible(partition, "no replica");
-  if (info.replicas.size() > kReplicasMax) {
-    return Impossible(partition, absl::StrCat(info.replicas.size(), " replicas; ", kReplicasMax, " is the limit"));
+  if (info.replicas.size() > limits::kReplicasMax) {
+    return Impossible(partition,
+                      absl::StrCat(info.replicas.size(), " replicas; ", limits::kReplicasMax, " is the limit"));
   }
   if (info.leader_epoch < 0 || info.partition_epoch < 0) {
     return Impossible(partition, absl::StrCat("leader epoch ", info.leader_epoch, " and partition epoch ",

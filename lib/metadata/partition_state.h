@@ -20,9 +20,6 @@
 
 namespace quorate::metadata {
 
-// Replicas of one partition: the width of the ISR mask. Nobody runs more than a handful.
-inline constexpr size_t kReplicasMax = 32;
-
 class PartitionState {
  public:
   PartitionState() = default;  // a free slot
@@ -30,7 +27,7 @@ class PartitionState {
   PartitionState& operator=(const PartitionState& other);
   ~PartitionState() { Release(); }
 
-  // Packs `info`. Refuses what can't be right: no replica or more than kReplicasMax, a replica twice, an
+  // Packs `info`. Refuses what can't be right: no replica or more than limits::kReplicasMax, a replica twice, an
   // ISR member that is no replica, a leader outside the ISR, negative epochs.
   static absl::StatusOr<PartitionState> Pack(Slot topic, int32_t partition, const PartitionInfo& info);
   [[nodiscard]] PartitionInfo Unpack() const;

@@ -31,8 +31,8 @@ void PutReplicas(const ReplicaList& from, Repeated* to) {
 }
 template <typename Repeated>
 absl::Status TakeReplicas(const Repeated& from, ReplicaList* to) {
-  if (from.size() > static_cast<int>(kReplicasMax)) {
-    return Malformed(absl::StrCat(from.size(), " replicas, where at most ", kReplicasMax, " are allowed"));
+  if (from.size() > static_cast<int>(limits::kReplicasMax)) {
+    return Malformed(absl::StrCat(from.size(), " replicas, where at most ", limits::kReplicasMax, " are allowed"));
   }
   for (int32_t id : from) {
     if (id < 0) return Malformed(absl::StrCat("replica ", id, ", where a node id is 0 or more"));

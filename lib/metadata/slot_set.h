@@ -26,7 +26,7 @@ using Slot = uint32_t;
 
 class SlotSet {
  public:
-  static constexpr Slot kSlotEnd = Slot{1} << 24;  // slots are below it
+  static constexpr Slot kSlotEnd = Slot{1} << 24;  // slots are below it: three levels of 6 bits over words of 64
 
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }

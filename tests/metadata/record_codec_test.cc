@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "metadata/partition_state.h"
+#include "quorate/limits.h"
 #include "quorate/status.h"
 #include "support/catch.h"
 
@@ -163,7 +164,7 @@ TEST_CASE("no prefix of a record and no record with a flipped bit crashes the de
 
 TEST_CASE("F-X04: lists longer than their limit are refused") {
   PartitionChangeRecord record{{TopicId(Uuid(1, 2)), 0}, std::nullopt, std::nullopt, ReplicaList(), std::nullopt};
-  for (size_t i = 0; i < kReplicasMax; ++i) record.replicas->push_back(NodeId(static_cast<int32_t>(i)));
+  for (size_t i = 0; i < limits::kReplicasMax; ++i) record.replicas->push_back(NodeId(static_cast<int32_t>(i)));
   CHECK(DecodeRecord(EncodeRecord(record)).ok());
   record.replicas->push_back(NodeId(1000));
   CHECK_FALSE(DecodeRecord(EncodeRecord(record)).ok());
