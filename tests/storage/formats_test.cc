@@ -1,0 +1,130 @@
+// The bytes on disk, as docs/formats/ shows them (F-P12). When a test here fails, data of a released version can no
+// longer be read: change the version number and keep reading the old one.
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_replace.h"
+#include "storage/checkpoint.h"
+#include "storage/file_election_state_store.h"
+#include "storage/fixtures.h"
+#include "storage/identity_files.h"
+#include "storage/segment_format.h"
+#include "storage/slot_file.h"
+#include "support/catch.h"
+
+namespace quorate::storage {
+namespace {
+
+std::string FromHex(absl::string_view text) { return absl::HexStringToBytes(absl::StrReplaceAll(text, {{" ", ""}})); }
+
+std::string Slot(absl::string_view begin, absl::string_view crc) {
+  std::string out = FromHex(begin);
+  out.resize(508);
+  out += FromHex(crc);
+  out.resize(kBlockBytes);
+  return out + out;
+}
+
+const ChainEnd kChain{LogPosition{Epoch(7), Offset(1000)}, 0xcafef00d};
+
+TEST_CASE("segment header, version 1") {
+  std::string bytes = FromHex(
+      "51 52 53 31 01 00 00 00 ef cd ab 89 67 45 23 01 10 32 54 76 98 ba dc fe 44 44 33 33 22 22 11 11"
+      "88 88 77 77 66 66 55 55 e8 03 00 00 00 00 00 00 07 00 00 00 0d f0 fe ca");
+  bytes.resize(kBlockBytes - 4);
+  bytes += FromHex("9b a3 fa a5");
+  CHECK(EncodeSegmentHeader(SegmentHeader{kCluster, kDirectory, kChain}) == bytes);
+  CHECK(ParseSegmentHeader(bytes, kCluster, kDirectory, Offset(1000), "f")->chain == kChain);
+}
+
+TEST_CASE("frame, version 1") {
+  const std::string header_bytes =
+      FromHex("51 52 46 31 39 00 00 00 e8 03 00 00 00 00 00 00 e8 03 00 00 00 00 00 00 0d f0 fe ca 7c e6 8e 2c");
+  const std::string batch_bytes = FromHex(
+      "51 52 42 31 39 00 00 00 88 03 30 8e 01 00 00 00 e8 03 00 00 00 00 00 00 07 00 00 00 01 00 00 00"
+      "00 e8 66 5e 6f 01 00 00 10 32 54 76 98 ba dc fe 05 00 00 00 68 65 6c 6c 6f");
+  const FrameCodec codec(kDirectory, Offset(1000));
+  const FrameHeader header{static_cast<uint32_t>(batch_bytes.size()), Offset(1000), Offset(1000), kChain.crc};
+  FrameCodec::Buffer buffer;
+  codec.Encode(header, kBlockBytes, &buffer);
+  CHECK(std::string(buffer.data(), buffer.size()) == header_bytes);
+  absl::StatusOr<FrameHeader> parsed = codec.Parse(header_bytes, kBlockBytes);
+  REQUIRE(parsed.ok());
+  CHECK(parsed->previous_crc == kChain.crc);
+  absl::StatusOr<Batch> batch = ParseFramedBatch(*parsed, Bytes::FromString(batch_bytes));
+  REQUIRE(batch.ok());
+  CHECK(batch->Records()[0] == "hello");
+  CHECK(FrameBytes(batch_bytes.size()) == 96);
+  // The same bytes elsewhere are no frame (F-D06).
+  CHECK_FALSE(codec.Parse(header_bytes, kBlockBytes + 8).ok());
+  CHECK_FALSE(FrameCodec(kDirectory, Offset(0)).Parse(header_bytes, kBlockBytes).ok());
+  CHECK_FALSE(FrameCodec(DirectoryId(), Offset(1000)).Parse(header_bytes, kBlockBytes).ok());
+}
+
+TEST_CASE("quorum-state, version 1") {
+  const std::string bytes = Slot(
+      "51 52 45 31 01 00 00 00 00 00 00 00 00 00 00 00 44 44 33 33 22 22 11 11 88 88 77 77 66 66 55 55"
+      "1d 00 00 00 01 07 00 00 00 02 00 00 00 44 44 33 33 22 22 11 11 88 88 77 77 66 66 55 55 03 00 00 00",
+      "69 1f 88 cd");
+  const ElectionState state{Epoch(7), ReplicaKey{NodeId(2), kDirectory}, NodeId(3)};
+  testing::SimFileSystem files;
+  REQUIRE(SlotFile::Create(&files, "/f", kElectionStateMagic, kDirectory, EncodeElectionState(state)).ok());
+  const bool same = files.Contents("/f") == bytes;
+  CHECK(same);
+  absl::StatusOr<SlotFile> file = SlotFile::Open(&files, "/f", kElectionStateMagic, kDirectory);
+  REQUIRE(file.ok());
+  CHECK(*ParseElectionState(file->value(), "/f") == state);
+}
+
+TEST_CASE("checkpoint, version 1") {
+  const std::string bytes = Slot(
+      "51 52 43 31 01 00 00 00 00 00 00 00 00 00 00 00 44 44 33 33 22 22 11 11 88 88 77 77 66 66 55 55"
+      "18 00 00 00 00 00 00 00 00 00 00 00 e9 03 00 00 00 00 00 00 ff ff ff ff ff ff ff ff",
+      "eb a5 9b b3");
+  const LogCheckpoint checkpoint{Offset(0), Offset(1001), std::nullopt};
+  testing::SimFileSystem files;
+  REQUIRE(SlotFile::Create(&files, "/f", kCheckpointMagic, kDirectory, EncodeCheckpoint(checkpoint)).ok());
+  const bool same = files.Contents("/f") == bytes;
+  CHECK(same);
+  absl::StatusOr<SlotFile> file = SlotFile::Open(&files, "/f", kCheckpointMagic, kDirectory);
+  REQUIRE(file.ok());
+  CHECK(*ParseCheckpoint(file->value(), "/f") == checkpoint);
+  CHECK_FALSE(SlotFile::Open(&files, "/f", kElectionStateMagic, kDirectory).ok());
+}
+
+TEST_CASE("values that can't be are refused though their sum is right (R-08)") {
+  CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{Offset(5), Offset(4), std::nullopt}), "f").ok());
+  CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{Offset(-5), Offset(4), std::nullopt}), "f").ok());
+  CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{Offset(5), Offset(9), Offset(4)}), "f").ok());
+  CHECK_FALSE(ParseCheckpoint("short", "f").ok());
+  CHECK_FALSE(ParseElectionState(EncodeElectionState(ElectionState{Epoch(-1), {}, kNoNode}), "f").ok());
+  CHECK_FALSE(ParseElectionState("short", "f").ok());
+  const FrameCodec codec(kDirectory, Offset(0));
+  FrameCodec::Buffer buffer;
+  for (const FrameHeader& header :
+       {FrameHeader{47, Offset(1), Offset(0), 0}, FrameHeader{9u << 20, Offset(1), Offset(0), 0},
+        FrameHeader{100, Offset(-1), Offset(-1), 0}, FrameHeader{100, Offset(1), Offset(2), 0}}) {
+    codec.Encode(header, 0, &buffer);
+    CHECK_FALSE(codec.Parse(absl::string_view(buffer.data(), buffer.size()), 0).ok());
+  }
+}
+
+TEST_CASE("meta.properties and bootstrap.checkpoint, version 1") {
+  DirectoryIdentity identity = TestIdentity();
+  identity.initial_voters = {
+      Voter{ReplicaKey{NodeId(1), kDirectory}, {Endpoint{"CONTROLLER", "localhost", 9093}}, 0, 1}};
+  CHECK(EncodeMetaProperties(identity) ==
+        "# Written by quorate storage format; read at every start.\n"
+        "cluster.id=ASNFZ4mrze_-3LqYdlQyEA\n"
+        "directory.id=EREiIjMzRERVVWZmd3eIiA\n"
+        "node.id=1\n"
+        "version=1\n"
+        "#crc=46f12c73\n");
+  CHECK(EncodeBootstrap(identity) ==
+        FromHex("51 52 56 31 01 00 00 00 44 44 33 33 22 22 11 11 88 88 77 77 66 66 55 55 01 01 01 00 00 00 44 44"
+                "33 33 22 22 11 11 88 88 77 77 66 66 55 55 00 00 01 00 01 0a 43 4f 4e 54 52 4f 4c 4c 45 52 09 6c"
+                "6f 63 61 6c 68 6f 73 74 85 23 f6 f8 ff 69"));
+}
+
+}  // namespace
+}  // namespace quorate::storage
