@@ -146,6 +146,7 @@ void CoreImpl::ElectionStateStored(Instant now, uint64_t sequence) {
 
 void CoreImpl::LogDurable(Instant now, Offset durable_end, uint64_t generation) {
   if (!Begin(now) || !log_.Durable(durable_end, generation)) return;
+  disk_moved_at_ = now_;
   if (role_ == ReplicaRole::kLeader) AdvanceHighWatermark();
   // One message says both: this has arrived, and it is on disk.
   if (role_ == ReplicaRole::kFollower && session_.has_value() && !session_->reopen_at.has_value()) SendFetch();

@@ -170,6 +170,7 @@ class CoreImpl final : public Core {
   void SendPush(const ReplicaKey& key, raft::Progress& replica, FetchResponse response);
   Instant MajorityContact() const;
   void RunLeaderTimers();
+  bool DiskHangs() const;
 
   // ---- follower.cc -----------------------------------------------------------------------------------
   void On(const Message& message, const BeginEpochRequest& request);
@@ -247,6 +248,7 @@ class CoreImpl final : public Core {
   Instant leader_since_;
   Instant quorum_deadline_;  // when to look whether a majority still fetches
   Instant leader_tick_at_ = Instant::Infinite();
+  Instant disk_moved_at_;  // our own log became more durable, or had nothing to sync
   uint64_t begin_id_ = 0;
   uint64_t last_read_id_ = 0;        // of ReadLog effects
   uint64_t read_round_ = 0;          // the newest

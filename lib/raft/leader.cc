@@ -39,6 +39,7 @@ absl::StatusOr<Offset> CoreImpl::AppendAsLeader(BatchKind kind, absl::Span<const
                                             records);
   if (!batch.ok()) return batch.status();
   if (absl::Status appended = log_.Append(*std::move(batch)); !appended.ok()) return appended;
+  if (log_.durable_end() == base) disk_moved_at_ = now_;
   push_needed_ = true;
   return base;
 }
@@ -281,7 +282,15 @@ void CoreImpl::RunLeaderTimers() {
     quorum_deadline_ = MajorityContact() + timing_.CheckQuorum();
     if (now_ >= quorum_deadline_) return BecomeResigned(/*requested=*/false);
   }
+  if (DiskHangs()) return BecomeResigned(/*requested=*/false);
   if (now_ >= leader_tick_at_) SendBeginEpoch();
+}
+
+bool CoreImpl::DiskHangs() const {
+  // The followers hear such a leader and would keep it for ever, though every proposal waits for one disk more than
+  // it has to. Alone, there is nobody to hand over to.
+  return log_.durable_end() < log_.end_offset() && now_ - disk_moved_at_ >= timing_.Fetch() &&
+         !voters_in_force().IsSoleVoter(config_.self);
 }
 
 }  // namespace quorate::raft
