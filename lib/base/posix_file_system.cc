@@ -230,12 +230,39 @@ absl::Status PosixFileSystemAdapter::Remove(const std::string& path) {
   return ::remove(path.c_str()) == 0 ? absl::OkStatus() : ErrnoError("remove", path, errno);
 }
 
+PosixFileSystemAdapter::PosixFileSystemAdapter() : reserve_(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+
+PosixFileSystemAdapter::~PosixFileSystemAdapter() {
+  if (reserve_ >= 0) ::close(reserve_);
+}
+
+int PosixFileSystemAdapter::OpenDirectory(const std::string& path) {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  int descriptor = RetryOnEintr([&] { return ::open(path.c_str(), kFlags); });
+  if (descriptor >= 0 || (errno != EMFILE && errno != ENFILE)) return descriptor;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (reserve_ < 0) return -1;
+  ::close(reserve_);
+  reserve_ = -1;
+  return RetryOnEintr([&] { return ::open(path.c_str(), kFlags); });
+}
+
+void PosixFileSystemAdapter::RestoreReserve() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (reserve_ < 0) reserve_ = ::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 absl::Status PosixFileSystemAdapter::SyncDirectory(const std::string& path) {
-  const int descriptor = RetryOnEintr([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-  if (descriptor < 0) return ErrnoError("open", path, errno);
+  const int descriptor = OpenDirectory(path);
+  if (descriptor < 0) {
+    const int error = errno;
+    RestoreReserve();
+    return ErrnoError("open", path, error);
+  }
   const int result = ::fsync(descriptor);
   const int error = errno;
   ::close(descriptor);
+  RestoreReserve();
   return result == 0 ? absl::OkStatus() : ErrnoError("fsync", path, error);
 }
 

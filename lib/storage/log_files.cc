@@ -37,8 +37,10 @@ absl::StatusOr<std::unique_ptr<File>> MakeSegmentFile(FileSystem* files, const s
   if (absl::Status status = file->Sync(); !status.ok()) return status;
   if (absl::Status status = files->Rename(temporary, path); !status.ok()) return status;
   if (absl::Status status = files->SyncDirectory(directory); !status.ok()) return status;
-  // Opened again, so that its errors carry its real name.
-  return files->Open(path, OpenMode::kReadWrite);
+  // Opened again, so that its errors carry its real name. When no descriptor is to be had, the old one serves: a log
+  // can roll into its prepared segment in a process that has run out of them (F-P09).
+  absl::StatusOr<std::unique_ptr<File>> renamed = files->Open(path, OpenMode::kReadWrite);
+  return renamed.ok() ? *std::move(renamed) : std::move(file);
 }
 
 SegmentPreparer::SegmentPreparer(FileSystem* files, std::string directory, uint64_t bytes,

@@ -1,6 +1,7 @@
 // The real files, on a scratch directory of the machine that runs the test.
 #include "base/posix_file_system.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -134,6 +135,28 @@ TEST_CASE("directories: create, list sorted, rename, remove") {
   CHECK(ReasonOf(files->CreateDirectories(scratch.At("x/a"))) == Reason::kStorage);
   CHECK(ReasonOf(files->SyncDirectory(scratch.At("x/a"))) == Reason::kStorage);
   CHECK(*files->FreeBytes(scratch.path()) > 0);
+}
+
+TEST_CASE("a directory can be synced without a free descriptor, again and again (F-P09)") {
+  ScratchDirectory scratch;
+  REQUIRE(PosixFileSystem()->SyncDirectory(scratch.path()).ok());
+  struct rlimit old_limit;
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &old_limit) == 0);
+  struct rlimit limit = old_limit;
+  limit.rlim_cur = 64;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  std::vector<int> taken;
+  for (int next = ::open("/", O_RDONLY); next >= 0; next = ::open("/", O_RDONLY)) taken.push_back(next);
+  const absl::Status open = PosixFileSystem()->Open(scratch.At("a"), OpenMode::kCreate).status();
+  std::vector<absl::Status> syncs;
+  for (int i = 0; i < 3; ++i) syncs.push_back(PosixFileSystem()->SyncDirectory(scratch.path()));
+  const absl::Status missing = PosixFileSystem()->SyncDirectory(scratch.At("nowhere"));
+  syncs.push_back(PosixFileSystem()->SyncDirectory(scratch.path()));
+  for (int descriptor : taken) ::close(descriptor);
+  CHECK(::setrlimit(RLIMIT_NOFILE, &old_limit) == 0);
+  CHECK(ReasonOf(open) == Reason::kStorage);
+  CHECK(absl::IsNotFound(missing));
+  for (const absl::Status& status : syncs) CHECK(status == absl::OkStatus());
 }
 
 TEST_CASE("a write that the system refuses half-way is an error, not a short write (F-D08)") {

@@ -106,6 +106,20 @@ TEST_CASE("the log rolls also when no segment is prepared") {
   CHECK(SameBytes(machine.recovered, batches));
 }
 
+TEST_CASE("a log rolls into its prepared segment without a new descriptor (F-P09)") {
+  Running machine;
+  machine.files.SetHook([](const FileCallInfo& info) {
+    return info.call == FileCall::kOpen ? MakeError(Reason::kStorage, Outcome::kUnknown, "Too many open files")
+                                        : absl::OkStatus();
+  });
+  const std::vector<Batch> batches = Batches(3, 5000);  // one roll
+  CHECK(machine.Append(batches).ok());
+  machine.files.SetHook(nullptr);
+  machine.Stop();
+  REQUIRE(machine.Start().ok());
+  CHECK(SameBytes(machine.recovered, batches));
+}
+
 TEST_CASE("after the first write or sync error the log is dead (F-D08, F-D09)") {
   for (FileCall failing : {FileCall::kWrite, FileCall::kSync}) {
     Running machine;
