@@ -70,6 +70,8 @@ class NodeNetwork {
   // null for a node that only calls out. Made before the listener starts; destroyed before it.
   virtual std::unique_ptr<Transport> MakeTransport(NodeListener* listener, const Endpoint& self) = 0;
   virtual std::unique_ptr<RpcClient> MakeRpcClient() = 0;
+  // This machine's name, for listeners that are advertised without a host.
+  virtual std::string HostName() = 0;
 };
 std::shared_ptr<NodeNetwork> NewGrpcNodeNetwork(std::shared_ptr<LogSink> log_sink);
 // `network` outlives it. Ports must be given: there is no "any free one".

@@ -73,6 +73,7 @@ struct NodeOptions {
   int32_t num_partitions = 1;              // num.partitions
   int16_t default_replication_factor = 1;  // default.replication.factor
   bool delete_topics = true;               // delete.topic.enable
+  bool unclean_leader_election = false;    // unclean.leader.election.enable
 
   // ---- The controller ---------------------------------------------------------------------------
   // metadata.max.idle.interval.ms: an idle active controller writes an empty record this often (KIP-835); 0: never.

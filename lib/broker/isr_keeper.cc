@@ -38,6 +38,7 @@ void IsrKeeper::Post(absl::AnyInvocable<void(IsrKeeper&) &&> action) {
 
 void IsrKeeper::OnMetadata(MetadataImagePtr image, const MetadataDelta& delta) {
   const bool look_at_all = delta.everything || !delta.brokers.empty();
+  if (!look_at_all && delta.partitions.empty()) return;  // nothing that an ISR depends on
   Post([image = std::move(image), look_at_all, partitions = delta.partitions](IsrKeeper& self) mutable {
     if (self.stopped_) return;
     self.image_ = std::move(image);
@@ -80,10 +81,9 @@ void IsrKeeper::Stop() {
 }
 
 std::optional<ReplicaList> IsrKeeper::Wanted(const MetadataImage& image, const PartitionInfo& partition) {
-  // A partition that was elected uncleanly has to recover alone first (KIP-704).
-  if (partition.recovery != LeaderRecoveryState::kRecovered) return std::nullopt;
   ReplicaList wanted;
-  bool grows = false;
+  // A leader from outside the ISR says when it has recovered (KIP-704); without data that is at once.
+  bool differs = partition.recovery != LeaderRecoveryState::kRecovered;
   for (const NodeId replica : partition.replicas) {
     if (partition.InIsr(replica)) {
       wanted.push_back(replica);
@@ -92,9 +92,9 @@ std::optional<ReplicaList> IsrKeeper::Wanted(const MetadataImage& image, const P
     const BrokerInfo* broker = image.FindBroker(replica);
     if (broker == nullptr || !broker->active()) continue;
     wanted.push_back(replica);
-    grows = true;
+    differs = true;
   }
-  if (!grows) return std::nullopt;
+  if (!differs) return std::nullopt;
   // A member that is no longer eligible makes the controller refuse the whole list; it is about to be taken out, and
   // the image that says so makes us look again.
   for (const NodeId member : partition.isr) {
@@ -137,7 +137,7 @@ void IsrKeeper::SendDue() {
     change.id = id;
     change.leader_epoch = partition->leader_epoch;
     change.partition_epoch = partition->partition_epoch;
-    change.recovery = partition->recovery;
+    change.recovery = LeaderRecoveryState::kRecovered;
     for (const NodeId member : *wanted) change.isr.push_back({member, image_->FindBroker(member)->epoch});
     request.changes.push_back(std::move(change));
     asked.push_back(id);

@@ -74,10 +74,13 @@ void Lifecycle::Start() {
 }
 
 void Lifecycle::OnMetadata(Offset end) {
-  Post([end](Lifecycle& self) {
-    const bool was_caught_up = self.IsCaughtUp();
-    self.metadata_end_ = std::max(self.metadata_end_, end);
-    if (!was_caught_up && self.IsCaughtUp()) self.HurryUp();
+  metadata_end_.store(end.value());
+  // Sequentially consistent on both sides: either we see what is awaited, or OnRegistered sees the new end.
+  if (end.value() < awaited_end_.load()) return;
+  Post([](Lifecycle& self) {
+    if (self.awaited_end_.load() > self.metadata_end_.load()) return;
+    self.awaited_end_.store(INT64_MAX);
+    self.HurryUp();
   });
 }
 
@@ -167,7 +170,7 @@ void Lifecycle::SendHeartbeat() {
   Heartbeat heartbeat;
   heartbeat.broker = options_.id;
   heartbeat.epoch = status_.epoch;
-  heartbeat.metadata_end = metadata_end_;
+  heartbeat.metadata_end = Offset(metadata_end_.load());
   heartbeat.want_shutdown = status_.state == BrokerState::kPendingControlledShutdown;
   heartbeat.want_fence = !ready_ && !heartbeat.want_shutdown;
   channel_->SendHeartbeat(
@@ -187,8 +190,10 @@ void Lifecycle::OnRegistered(absl::StatusOr<BrokerEpoch> epoch) {
   ever_registered_ = true;
   status_.epoch = *epoch;
   status_.problem = absl::OkStatus();
+  awaited_end_.store(epoch->value() + 1);
   Log(LogLevel::kInfo, absl::StrCat("event=broker_registered broker=", options_.id.value(), " epoch=", epoch->value()));
   Report();
+  if (IsCaughtUp()) awaited_end_.store(INT64_MAX);
   if (IsCaughtUp() || hurry_) {
     SendDue();
   } else {
@@ -327,7 +332,7 @@ void Lifecycle::Log(LogLevel level, absl::string_view line) { log_sink_->Write(l
 
 bool Lifecycle::IsCaughtUp() const {
   // The registration is the record at offset `epoch`.
-  return status_.epoch != kNoBrokerEpoch && metadata_end_.value() > status_.epoch.value();
+  return status_.epoch != kNoBrokerEpoch && metadata_end_.load() > status_.epoch.value();
 }
 
 absl::Duration Lifecycle::RequestTimeout() const {

@@ -22,6 +22,7 @@
 #ifndef QUORATE_BROKER_LIFECYCLE_H_
 #define QUORATE_BROKER_LIFECYCLE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -73,7 +74,8 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
 
   // Begins to register.
   void Start();
-  // This node has applied the metadata up to `end`.
+  // This node has applied the metadata up to `end`. One thread at a time; costs an atomic store unless this is what
+  // the broker waits for.
   void OnMetadata(Offset end);
   // Another controller is active, or one is known again.
   void OnControllerChanged();
@@ -118,6 +120,10 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   const std::shared_ptr<LogSink> log_sink_;
   LifecycleListener listener_;
 
+  std::atomic<int64_t> metadata_end_{0};
+  // The end of metadata that holds our registration, while we wait for it; else out of reach.
+  std::atomic<int64_t> awaited_end_{INT64_MAX};
+
   // ---- On the executor only. ----
   LifecycleStatus status_;
   IncarnationId incarnation_;
@@ -125,7 +131,6 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   bool stopped_ = false;
   bool ready_ = false;
   bool ever_registered_ = false;
-  Offset metadata_end_;
   bool in_flight_ = false;
   bool hurry_ = false;        // something changed while a request was in flight
   uint64_t timer_round_ = 0;  // tells the timer that counts from its predecessors

@@ -180,15 +180,22 @@ TEST_CASE("Nothing is proposed without a registration, for other leaders' partit
     f.Apply({leaving});
     CHECK(f.NothingWithin(absl::Seconds(10)));
   }
-  SECTION("a partition that recovers from an unclean election") {
-    Fixture f;
-    PartitionChangeRecord recovering;
-    recovering.id = {kTopic, 0};
-    recovering.recovery = LeaderRecoveryState::kRecovering;
-    f.Apply({recovering});
-    f.SetFenced(3, false);
-    CHECK(f.NothingWithin(absl::Seconds(10)));
-  }
+}
+
+TEST_CASE("A leader that was elected uncleanly says that it has recovered, even if the ISR stays as it is") {
+  Fixture f;
+  PartitionChangeRecord recovering;
+  recovering.id = {kTopic, 0};
+  recovering.isr = ReplicaList{NodeId(1)};
+  recovering.leader = NodeId(1);
+  recovering.recovery = LeaderRecoveryState::kRecovering;
+  f.SetFenced(2, true);
+  f.Apply({recovering});
+  auto asked = f.Next();
+  REQUIRE(asked.request.changes.size() == 1);
+  CHECK(asked.request.changes[0].recovery == LeaderRecoveryState::kRecovered);
+  CHECK(asked.request.changes[0].isr.size() == 1);
+  std::move(asked.done)(Fixture::Answer(asked.request, 0));
 }
 
 TEST_CASE("F-B05: a refused proposal is made again from the next image, or after a pause") {
