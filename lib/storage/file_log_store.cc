@@ -58,7 +58,7 @@ absl::StatusOr<LogBounds> FileLogStore::Open(absl::FunctionRef<absl::Status(cons
   if (!log.ok()) return log.status();
   log_.emplace(*std::move(log));
   durable_end_ = log_->end.position.end;
-  preparer_->Start();
+  PrepareNextSegment();
   return LogBounds{log_->checkpoint.log_start, log_->end.position};
 }
 
@@ -205,7 +205,12 @@ absl::Status FileLogStore::FlushStaged() {
   if (!status.ok()) return status;
   durable_end_ = log_->end.position.end;
   ArmCheckpointTimer();
+  PrepareNextSegment();
   return absl::OkStatus();
+}
+
+void FileLogStore::PrepareNextSegment() {
+  if (active().IsHalfFull()) preparer_->Start();
 }
 
 absl::Status FileLogStore::Roll() {
@@ -218,7 +223,6 @@ absl::Status FileLogStore::Roll() {
   if (!file.ok()) return file.status();
   const std::string path = JoinPath(place_.directory, SegmentName(log_->end.position.end));
   log_->segments.push_back(std::make_unique<Segment>(path, *std::move(file), place_.directory_id, log_->end, capacity));
-  preparer_->Start();
   return absl::OkStatus();
 }
 

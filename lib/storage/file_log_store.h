@@ -80,6 +80,7 @@ class FileLogStore final : public LogStore {
   absl::StatusOr<std::vector<Batch>> ReadNow(Offset from, size_t max_bytes) const;
   absl::Status WriteCheckpoint(std::optional<Offset> truncating);
   void ArmCheckpointTimer();
+  void PrepareNextSegment();  // if it is time
   // Remembers the first error of the disk for good.
   void Die(const absl::Status& status);
   Segment& active() { return *log_->segments.back(); }

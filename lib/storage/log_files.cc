@@ -11,7 +11,7 @@ namespace quorate::storage {
 namespace {
 
 // Small enough that a stop is noticed soon and the disk's queue stays short for the log.
-constexpr uint64_t kFillStepBytes = 4u << 20;
+constexpr uint64_t kFillStepBytes = 512u << 10;
 
 }  // namespace
 

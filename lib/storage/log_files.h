@@ -6,7 +6,9 @@
 //
 // Zero-filling 64 MiB takes longer than anybody wants to wait for a commit, so SegmentPreparer does it ahead of
 // use, on a thread of its own, in a file of its own: zeros that are written behind the data in the same file
-// would be flushed by the next commit's fdatasync, with the journal.
+// would be flushed by the next commit's fdatasync, with the journal. It goes in small steps, each synced, because
+// a large heap of dirty zeros would stand before the log in the disk's queue; and it starts when the segment in use is
+// half full, because many a metadata log never gets there.
 #ifndef QUORATE_STORAGE_LOG_FILES_H_
 #define QUORATE_STORAGE_LOG_FILES_H_
 
@@ -47,7 +49,7 @@ class SegmentPreparer {
   SegmentPreparer(const SegmentPreparer&) = delete;
   SegmentPreparer& operator=(const SegmentPreparer&) = delete;
 
-  // Begins to prepare a file, unless one is ready or under way.
+  // Begins to prepare a file, unless one is ready or under way. Cheap to call often.
   void Start();
   // The prepared file, or null when there is none yet (or it failed: then a Start tries again). Its name
   // must be free (renamed) before the next Start.

@@ -46,6 +46,9 @@ class Segment {
     return empty() || end_position_ + frame_bytes <= capacity_;
   }
 
+  // Time to think of the next segment.
+  [[nodiscard]] bool IsHalfFull() const { return end_position_ > capacity_ / 2; }
+
   // Notes a frame that is being written (or was found) at the end.
   void Add(const Batch& batch);
   absl::Status Write(uint64_t position, absl::Span<const absl::string_view> pieces) {

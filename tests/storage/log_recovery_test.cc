@@ -363,6 +363,33 @@ TEST_CASE("one bad checkpoint slot is repaired from the other, two are refused")
   CheckRefused(machine, path, "both slots are bad");
 }
 
+TEST_CASE("after a truncation that recovery finished, the loss of either slot doesn't bring it back (F-D14)") {
+  for (uint64_t slot : {0u, 1u}) {
+    Machine machine;
+    REQUIRE(machine.Format().ok());
+    REQUIRE(machine.Start().ok());
+    REQUIRE(machine.Append({TestBatch(Offset(0), Epoch(1), "a"), TestBatch(Offset(1), Epoch(1), "b")}).ok());
+    // Promised and not begun.
+    machine.files.SetHook([](const FileCallInfo& info) {
+      return info.call == FileCall::kZeroFill ? MakeError(Reason::kStorage, Outcome::kUnknown, "no") : absl::OkStatus();
+    });
+    REQUIRE_FALSE(machine.Truncate(Offset(1)).ok());
+    machine.files.SetHook(nullptr);
+    machine.Stop();
+    REQUIRE(machine.Start() == absl::OkStatus());
+    REQUIRE(machine.recovered.size() == 1);
+    const Batch kept = TestBatch(Offset(1), Epoch(2), "must stay");
+    REQUIRE(machine.Append({kept}).ok());
+    machine.files.Crash();
+    machine.Stop();
+    machine.files.Restart(Survival::kNone);
+    machine.files.FlipBit(JoinPath(kPath, kCheckpointName), (slot * kBlockBytes + 20) * 8);
+    REQUIRE(machine.Start() == absl::OkStatus());
+    REQUIRE(machine.recovered.size() == 2);
+    CHECK(machine.recovered[1].bytes().view() == kept.bytes().view());
+  }
+}
+
 TEST_CASE("after a truncation, the loss of either checkpoint slot doesn't bring it back (F-D14)") {
   for (uint64_t slot : {0u, 1u}) {
     Machine machine;

@@ -20,7 +20,6 @@ struct Running : Machine {
   explicit Running(uint64_t segment_bytes = kSmallSegment) : Machine(1, segment_bytes) {
     REQUIRE(Format().ok());
     REQUIRE(Start().ok());
-    executor.RunUntilIdle();  // prepares the next segment
   }
 };
 
@@ -52,10 +51,16 @@ TEST_CASE("what is queued shares one write and one sync, whoever appended it") {
 
 TEST_CASE("an append in a prepared segment never grows the file") {
   Running machine(1u << 20);
+  const std::string prepared = JoinPath(kPath, kPreparedSegmentName);
   REQUIRE(machine.Append(Batches(50, 5000)).ok());
   CHECK(machine.files.Contents(SegmentPath(0)).size() == 1u << 20);
+  CHECK_FALSE(*machine.files.Exists(prepared));
+  REQUIRE(machine.Append(Batches(100, 5000, Offset(50))).ok());  // more than half
+  REQUIRE(*machine.files.Exists(prepared));
+  const bool all_zero = machine.files.Contents(prepared) == std::string(1u << 20, '\0');
+  CHECK(all_zero);
   // Rolls into the next, which was prepared to its full size.
-  REQUIRE(machine.Append(Batches(200, 5000, Offset(50))).ok());
+  REQUIRE(machine.Append(Batches(100, 5000, Offset(150))).ok());
   const std::vector<std::string> names = *machine.files.List(kPath);
   int segments = 0;
   for (const std::string& name : names) {
@@ -68,6 +73,7 @@ TEST_CASE("an append in a prepared segment never grows the file") {
 
 TEST_CASE("a new segment is whole and named durably before it is used (R-01)") {
   Running machine;
+  REQUIRE(machine.Append(Batches(2, 5000)).ok());  // more than half full: the next is prepared
   std::vector<std::string> order;
   machine.files.SetHook([&](const FileCallInfo& info) {
     const bool prepared = absl::EndsWith(info.path, ".tmp");
@@ -76,12 +82,14 @@ TEST_CASE("a new segment is whole and named durably before it is used (R-01)") {
     if (info.call == FileCall::kRename) order.push_back("rename");
     if (info.call == FileCall::kSyncDirectory) order.push_back("sync directory");
     if (info.path == SegmentPath(0) && info.call == FileCall::kSync) order.push_back("old segment durable");
-    if (info.path == SegmentPath(2) && info.call == FileCall::kWrite) order.push_back("used");
+    if (info.path == SegmentPath(3) && info.call == FileCall::kWrite) order.push_back("used");
     return absl::OkStatus();
   });
   bool acknowledged = false;
-  machine.log->Append(Batches(3, 5000), [&](const absl::StatusOr<Offset>& end) { acknowledged = end.ok(); });
-  REQUIRE(machine.executor.RunOne());  // the log's turn; preparing the next but one comes after
+  const std::vector<Batch> small = Batches(1, 100, Offset(2));
+  const std::vector<Batch> large = Batches(1, 5000, Offset(3));
+  machine.log->Append({small[0], large[0]}, [&](const absl::StatusOr<Offset>& end) { acknowledged = end.ok(); });
+  REQUIRE(machine.executor.RunOne());  // the log's turn
   CHECK(acknowledged);
   CHECK(order == std::vector<std::string>{"old segment durable", "header", "sync", "rename", "sync directory", "used"});
 }
@@ -108,12 +116,13 @@ TEST_CASE("the log rolls also when no segment is prepared") {
 
 TEST_CASE("a log rolls into its prepared segment without a new descriptor (F-P09)") {
   Running machine;
+  const std::vector<Batch> batches = Batches(3, 5000);
+  REQUIRE(machine.Append({batches[0], batches[1]}).ok());
   machine.files.SetHook([](const FileCallInfo& info) {
     return info.call == FileCall::kOpen ? MakeError(Reason::kStorage, Outcome::kUnknown, "Too many open files")
                                         : absl::OkStatus();
   });
-  const std::vector<Batch> batches = Batches(3, 5000);  // one roll
-  CHECK(machine.Append(batches).ok());
+  CHECK(machine.Append({batches[2]}).ok());  // rolls
   machine.files.SetHook(nullptr);
   machine.Stop();
   REQUIRE(machine.Start().ok());
