@@ -18,6 +18,8 @@ namespace {
 
 // A refusal isn't cured by asking again soon; an operator has to act.
 constexpr absl::Duration kRefusalBackoff = absl::Seconds(2);
+// A bootstrap list usually names the node itself, too; that is no mistake, and won't change.
+constexpr absl::Duration kOurselvesBackoff = absl::Seconds(30);
 // A stream that stood this long was a good one: its loss is worth an attempt at once.
 constexpr absl::Duration kProvenAfter = absl::Milliseconds(100);
 constexpr absl::Duration kLogInterval = absl::Minutes(1);
@@ -186,7 +188,7 @@ void PeerHub::DialLoop() {
     }
     dead.clear();
     for (const auto& stream : dial) stream->Start(options_.connect_timeout);
-    for (const auto& stream : give_up) stream->Cancel();
+    for (const auto& stream : give_up) stream->GiveUp();
     for (const auto& stream : hang_up) stream->Cancel();
 
     absl::MutexLock lock(&mutex_);
@@ -236,13 +238,14 @@ Instant PeerHub::CollectWork(Instant now, std::vector<std::shared_ptr<OutboundSt
   return wake;
 }
 
-absl::Duration PeerHub::NextDelay(Link* link, const absl::Status& why, bool was_up, Instant now) {
+absl::Duration PeerHub::NextDelay(Link* link, const absl::Status& why, bool was_up, bool met_ourselves, Instant now) {
   if (was_up && now - link->up_since >= kProvenAfter) {
     link->backoff = options_.reconnect_backoff_min;
     return absl::ZeroDuration();
   }
   absl::Duration delay = link->backoff;
   if (IsRefusal(why)) delay = std::max(delay, kRefusalBackoff);
+  if (met_ourselves) delay = std::max(delay, kOurselvesBackoff);
   link->backoff = std::min(link->backoff * 2, options_.reconnect_backoff_max);
   return delay;
 }
@@ -287,7 +290,8 @@ void PeerHub::OnOutboundDone(OutboundStream* stream, const absl::Status& why) {
     disconnects_.fetch_add(1, std::memory_order_relaxed);
     handler_->OnPeerDisconnected(peer);
   }
-  if (report || IsRefusal(why)) {
+  const bool met_ourselves = peer < kNoNode && stream->met_ourselves();
+  if (!met_ourselves && (report || IsRefusal(why))) {
     const std::string line =
         absl::StrCat("event=", was_up ? "peer_disconnected" : "peer_unreachable", " peer=", peer.value(),
                      " address=", stream->endpoint().Address(), " reason=\"", absl::CHexEscape(why.message()), "\"");
@@ -297,7 +301,7 @@ void PeerHub::OnOutboundDone(OutboundStream* stream, const absl::Status& why) {
   if (Link* link = FindLink(stream); link != nullptr) {
     const Instant now = MonotonicNow();
     const bool moved = link->endpoint.Address() != stream->endpoint().Address();
-    const absl::Duration delay = moved ? absl::ZeroDuration() : NextDelay(link, why, was_up, now);
+    const absl::Duration delay = moved ? absl::ZeroDuration() : NextDelay(link, why, was_up, met_ourselves, now);
     link->next_attempt = now + delay * Spread(identity_.self.id, peer, link->attempts);
     link->stream = nullptr;
   }
@@ -332,6 +336,8 @@ void PeerHub::CancelInbound() {
 }
 
 absl::Status PeerHub::OnInboundHello(const Hello& hello, const std::string& address) {
+  // Our own bootstrap link came home. It finds that out by the answer, and leaves; nothing to refuse or to log.
+  if (hello.who.incarnation == identity_.incarnation) return absl::OkStatus();
   if (absl::Status refusal = CheckIntroduction(identity_, hello.who, hello.intended); !refusal.ok()) {
     refused_hellos_.fetch_add(1, std::memory_order_relaxed);
     LogThrottled(LogLevel::kWarning, absl::StrCat("in ", hello.who.self.id.value()),

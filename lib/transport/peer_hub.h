@@ -90,7 +90,7 @@ class PeerHub : public std::enable_shared_from_this<PeerHub> {
   Instant CollectWork(Instant now, std::vector<std::shared_ptr<OutboundStream>>* dial,
                       std::vector<std::shared_ptr<OutboundStream>>* give_up,
                       std::vector<std::shared_ptr<InboundStream>>* hang_up) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Duration NextDelay(Link* link, const absl::Status& why, bool was_up, Instant now);
+  absl::Duration NextDelay(Link* link, const absl::Status& why, bool was_up, bool met_ourselves, Instant now);
   Link* FindLink(const OutboundStream* stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     dirty_ = true;

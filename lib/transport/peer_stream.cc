@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
 #include "transport/admission.h"
@@ -80,6 +81,11 @@ SendResult OutboundStream::Send(Message message) {
 
 void OutboundStream::Cancel() { context_.TryCancel(); }
 
+void OutboundStream::GiveUp() {
+  gave_up_.store(true);
+  Cancel();
+}
+
 void OutboundStream::OnReadDone(bool ok) {
   if (!ok) return Apply(queue_.Close(), false);
   if (!greeted_) {
@@ -100,6 +106,7 @@ bool OutboundStream::AcceptHello() {
     refusal_ = hello.status();
     return false;
   }
+  met_ourselves_ = hello->who.incarnation == ends_.local.incarnation;
   refusal_ = CheckIntroduction(ends_.local, hello->who, kNoNode);
   if (refusal_.ok() && peer_ > kNoNode && hello->who.self.id != peer_) {
     refusal_ = MakeError(Reason::kWrongReplica, Outcome::kNotApplied,
@@ -134,8 +141,14 @@ void OutboundStream::Apply(Queue::Next next, bool more_behind) {
 void OutboundStream::OnDone(const grpc::Status& status) {
   // The hub's reference to this stream, and ours to the hub, may be the last ones.
   const std::shared_ptr<PeerHub> hub = hub_;
-  hub->OnOutboundDone(
-      this, refusal_.ok() ? FromGrpcStatus(status, context_, endpoint_.Address(), "the peer stream") : refusal_);
+  absl::Status why = refusal_;
+  if (why.ok() && gave_up_.load()) {
+    why = MakeError(Reason::kUnreachable, Outcome::kNotApplied,
+                    absl::StrCat("no answer from ", endpoint_.Address(), " within the connect timeout"));
+  } else if (why.ok()) {
+    why = FromGrpcStatus(status, context_, endpoint_.Address(), "the peer stream");
+  }
+  hub->OnOutboundDone(this, why);
 }
 
 // ---- The server's end ------------------------------------------------------------------------------

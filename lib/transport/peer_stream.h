@@ -46,9 +46,13 @@ class OutboundStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
   // After the hub was told that the stream is up.
   SendResult Send(Message message);
   void Cancel();
+  // The other side took too long to answer the hello.
+  void GiveUp();
 
   [[nodiscard]] NodeId peer() const { return peer_; }
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  // The address led back to this very process. Final when the stream is done.
+  [[nodiscard]] bool met_ourselves() const { return met_ourselves_; }
 
  private:
   void OnReadDone(bool ok) override;
@@ -66,7 +70,9 @@ class OutboundStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, gr
   OutQueue<WireBuffer> queue_;
   StreamEnds ends_;  // remote: from the answer to our hello
   bool greeted_ = false;
-  absl::Status refusal_;
+  std::atomic<bool> gave_up_{false};
+  bool met_ourselves_ = false;
+  absl::Status refusal_;  // why our side didn't want the connection
 };
 
 class InboundStream final : public grpc::ServerGenericBidiReactor {

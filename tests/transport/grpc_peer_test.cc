@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -254,6 +255,50 @@ TEST_CASE("F-N09: a peer of another cluster is refused, and logged once", "[tran
   CHECK(a.sink.connects == 0);
 }
 
+TEST_CASE("F-N11: a bootstrap list that names the node itself is no reason for a log line", "[transport][grpc]") {
+  Node a(1);
+  a.transport->SetPeer(NodeId(-2), a.endpoint());
+  REQUIRE(WaitFor([&] { return a.sink.disconnects == 1; }));
+  a.transport->Send(Request(a.identity, a.identity, 1));
+  CHECK(a.sink.connects == 0);
+  CHECK(a.sink.messages == 0);
+  CHECK(a.log->Count("event=peer") == 0);
+}
+
+TEST_CASE("an address that doesn't answer is given up", "[transport][grpc]") {
+  // Accepts into its backlog, and says nothing.
+  const int silent = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  REQUIRE(::bind(silent, reinterpret_cast<const sockaddr*>(&address), length) == 0);
+  REQUIRE(::listen(silent, 10) == 0);
+  REQUIRE(::getsockname(silent, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  Sink sink;
+  auto log = std::make_shared<MemoryLog>();
+  GrpcTransportOptions options;
+  options.connect_timeout = absl::Milliseconds(100);
+  options.log_sink = log;
+  auto transport = NewGrpcTransport(std::move(options));
+  REQUIRE(transport->Start(Identity(1), &sink).ok());
+  transport->SetPeer(NodeId(2), {"CONTROLLER", "127.0.0.1", ntohs(address.sin_port)});
+  CHECK(WaitFor([&] { return sink.disconnects == 1; }));
+  CHECK(WaitFor([&] { return log->Count("event=peer_unreachable peer=2") == 1; }));
+  transport->Stop();
+  CHECK(sink.disconnects == 1);
+  ::close(silent);
+}
+
+// Longer than keepalive, which must not take an idle peer for a dead one, nor the server for a flood.
+TEST_CASE("an idle connection stands", "[.][slow][grpc]") {
+  Node a(1), b(2);
+  a.transport->SetPeer(NodeId(2), b.endpoint());
+  REQUIRE(WaitFor([&] { return a.sink.connects == 1; }));
+  std::this_thread::sleep_for(std::chrono::seconds(30));
+  CHECK(a.sink.disconnects == 0);
+}
+
 TEST_CASE("F-N13: a reader that doesn't read is cut off", "[transport][grpc]") {
   Node a(1);
   std::atomic<bool> release{false};
@@ -414,13 +459,89 @@ TEST_CASE("a stream that begins with something else than a hello is ended", "[tr
   CHECK(b.sink.messages == 0);
 }
 
+TEST_CASE("the listener stops before the transport, under traffic", "[transport][grpc]") {
+  Node a(1), b(2);
+  a.transport->SetPeer(NodeId(2), b.endpoint());
+  REQUIRE(WaitFor([&] { return a.sink.connects == 1; }));
+  std::atomic<bool> stop{false};
+  std::thread sender([&] {
+    for (uint64_t id = 1; !stop.load(); ++id) a.transport->Send(Request(a.identity, b.identity, id));
+  });
+  CHECK(WaitFor([&] { return b.sink.messages > 100; }));
+  const auto start = Clock::now();
+  b.listener->Stop(absl::Seconds(30));
+  // Peer streams don't use up the grace that is meant for calls.
+  CHECK(MillisBetween(start, Clock::now()) < 10'000);
+  CHECK(WaitFor([&] { return a.sink.disconnects == 1; }));
+  stop.store(true);
+  sender.join();
+  const int messages = b.sink.messages;
+  b.transport->Stop();
+  CHECK(b.sink.messages == messages);
+}
+
+TEST_CASE("IPv6 addresses", "[transport][grpc]") {
+  GrpcListenerOptions options;
+  options.bind = {"CONTROLLER", "::1", 0};
+  absl::StatusOr<std::unique_ptr<GrpcListener>> listener = GrpcListener::Create(std::move(options));
+  if (!listener.ok()) {
+    WARN("no IPv6 here: " << listener.status().ToString());
+    return;
+  }
+  Sink sink;
+  GrpcTransportOptions transport_options;
+  transport_options.listener = listener->get();
+  auto transport = NewGrpcTransport(std::move(transport_options));
+  REQUIRE(transport->Start(Identity(2), &sink).ok());
+  REQUIRE((*listener)->Start().ok());
+  Node a(1);
+  a.transport->SetPeer(NodeId(2), {"CONTROLLER", "::1", (*listener)->port()});
+  CHECK(WaitFor([&] { return a.sink.connects == 1; }));
+}
+
 TEST_CASE("hosts by name", "[transport][grpc]") {
   Node a(1), b(2);
   a.transport->SetPeer(NodeId(2), {"CONTROLLER", "localhost", b.listener->port()});
   CHECK(WaitFor([&] { return a.sink.connects == 1; }));
 }
 
+void PrintSpread(const char* what, std::vector<double> millis) {
+  std::sort(millis.begin(), millis.end());
+  std::cout << what << ": median " << millis[millis.size() / 2] << " ms, worst " << millis.back() << " ms" << std::endl;
+}
+
 // What docs/transport.md tells; run by hand: test_transport '[measure]'.
+TEST_CASE("losing and finding a peer", "[.][measure]") {
+  std::vector<double> notice, back;
+  {
+    Node a(1);
+    uint16_t port = 0;
+    for (int round = 1; round <= 30; ++round) {
+      ChildPeer peer(port);
+      port = peer.port();
+      if (round == 1) a.transport->SetPeer(NodeId(2), {"CONTROLLER", "127.0.0.1", port});
+      REQUIRE(WaitFor([&] { return a.sink.connects == round; }));
+      const auto killed = Clock::now();
+      peer.Kill();
+      REQUIRE(WaitFor([&] { return a.sink.disconnects == round; }));
+      notice.push_back(MillisBetween(killed, a.sink.disconnected_at.load()));
+    }
+  }
+  PrintSpread("SIGKILL to OnPeerDisconnected", notice);
+  Node a(1);
+  uint16_t port = 0;
+  for (int round = 1; round <= 20; ++round) {
+    Node b(2, port);
+    port = b.listener->port();
+    const auto up = Clock::now();
+    b.transport->SetPeer(NodeId(1), a.endpoint());
+    if (round == 1) a.transport->SetPeer(NodeId(2), b.endpoint());
+    REQUIRE(WaitFor([&] { return a.sink.connects == round && b.sink.connects == 1; }));
+    back.push_back(MillisBetween(up, std::max(a.sink.connected_at.load(), b.sink.connected_at.load())));
+  }
+  PrintSpread("start to connected both ways", back);
+}
+
 TEST_CASE("round trips", "[.][measure]") {
   Node a(1), b(2);
   a.transport->SetPeer(NodeId(2), b.endpoint());
