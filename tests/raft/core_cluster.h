@@ -33,7 +33,7 @@ struct ClusterOptions {
   bool announce_crashes = true;  // peers notice the broken connection
   size_t tail_cache_bytes = 1u << 20;
   uint32_t fetch_credit_bytes = 1u << 20;
-  QuorumTimeouts timeouts;
+  QuorumTimeouts timeouts = {};
 };
 
 class CoreCluster {
