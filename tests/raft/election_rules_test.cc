@@ -152,6 +152,13 @@ TEST_CASE("M-05: an answer with a higher epoch is not a grant") {
   CHECK(one.core->epoch() == Epoch(12));
 }
 
+TEST_CASE("M-05: an answer that carries an error is not a grant, whatever else it says") {
+  OneCore one;
+  REQUIRE(one.WaitForRole(ReplicaRole::kProspective));
+  one.Respond(2, VoteResponse{PeerError::kWrongVoter, one.core->epoch(), {}, true, true});
+  CHECK(one.core->role() == ReplicaRole::kProspective);
+}
+
 TEST_CASE("M-06: an observer answers votes") {
   OneCore one({.self = 9, .may_vote = false});
   one.Request(2, Vote(5));
