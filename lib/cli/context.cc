@@ -1,0 +1,91 @@
+#include "cli/context.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "quorate/status.h"
+
+namespace quorate::cli {
+
+namespace {
+// Kafka's numbers, for the refusals whose remedy is a flag of ours.
+constexpr int16_t kInvalidReplicationFactor = 38;
+}  // namespace
+
+std::string Sentence(absl::string_view text) {
+  absl::string_view trimmed = absl::StripAsciiWhitespace(text);
+  if (trimmed.empty()) return "Unknown failure.";
+  const char last = trimmed.back();
+  const bool ended = last == '.' || last == '!' || last == '?' || last == ':';
+  return absl::StrCat(trimmed, ended ? "" : ".");
+}
+
+int Fail(const Context& context, absl::string_view message, absl::string_view remedy) {
+  *context.err << "error: " << Sentence(message);
+  if (!remedy.empty()) *context.err << ' ' << Sentence(remedy);
+  *context.err << '\n';
+  return kExitFailure;
+}
+
+int Fail(const Context& context, const absl::Status& status) {
+  return Fail(context, status.message(), RemedyFor(status));
+}
+
+void Warn(const Context& context, absl::string_view message) {
+  *context.err << "warning: " << Sentence(message) << '\n';
+}
+
+std::string RemedyFor(const absl::Status& status) {
+  if (KafkaErrorOf(status) == kInvalidReplicationFactor) {
+    return "Start more brokers, or ask for fewer copies with --replication-factor";
+  }
+  switch (ReasonOf(status)) {
+    case Reason::kUnreachable:
+      return "Check that a node runs there (quorate server FILE) and that the address is one of its listeners";
+    case Reason::kNoLeader:
+      return "A majority of the controllers must be alive and able to reach each other; "
+             "quorate metadata-quorum describe --status on one of them shows what it sees";
+    case Reason::kDeadlineExceeded:
+      return OutcomeOf(status) == Outcome::kUnknown
+                 ? "It may still take effect: look before you repeat it, or allow more time with --timeout-ms"
+                 : "Allow more time with --timeout-ms, or check that a majority of the controllers is alive";
+    case Reason::kOverloaded:
+      return "Try again in a moment";
+    default:
+      return "";
+  }
+}
+
+absl::StatusOr<std::string> ReadFile(FileSystem* files, const std::string& path) {
+  absl::StatusOr<bool> exists = files->Exists(path);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, absl::StrCat("the file ", path, " doesn't exist"));
+  }
+  absl::StatusOr<bool> directory = files->IsDirectory(path);
+  if (directory.ok() && *directory) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
+                     absl::StrCat(path, " is a directory, and a properties file is wanted"));
+  }
+  absl::StatusOr<std::unique_ptr<File>> file = files->Open(path, OpenMode::kRead);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<uint64_t> size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  if (*size > kFileBytesMax) {
+    return MakeError(Reason::kTooLarge, Outcome::kNotApplied,
+                     absl::StrCat(path, " has ", *size, " bytes; a properties file may have ", kFileBytesMax));
+  }
+  std::string text;
+  if (absl::Status read = (*file)->ReadAt(0, *size, &text); !read.ok()) return read;
+  return text;
+}
+
+Uuid NewUuid(Random* random) {
+  constexpr uint64_t kVersionMask = 0xf000, kVersion4 = 0x4000;
+  constexpr uint64_t kVariantMask = 0xc000000000000000u, kVariant = 0x8000000000000000u;
+  while (true) {
+    const Uuid id((random->Next() & ~kVersionMask) | kVersion4, (random->Next() & ~kVariantMask) | kVariant);
+    if (!id.is_reserved() && id.ToString().front() != '-') return id;
+  }
+}
+
+}  // namespace quorate::cli

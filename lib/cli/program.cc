@@ -1,0 +1,57 @@
+#include "cli/program.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/program_name.h"
+
+namespace quorate::cli {
+
+namespace {
+
+constexpr char kFooter[] =
+    "\nquorate COMMAND --help says more about each. Exit codes: 0 done, 1 failed, with the reason on stderr.\n"
+    "A link to this program that is called kafka-topics.sh, kafka-storage.sh, kafka-metadata-quorum.sh or\n"
+    "kafka-server-start.sh is that tool.";
+
+}  // namespace
+
+int RunProgram(const std::vector<std::string>& args, Context* context) {
+  CLI::App app("Embedded consensus in the style of Kafka's KRaft: runs nodes, and asks and changes a cluster.",
+               "quorate");
+  app.set_version_flag("--version", absl::StrCat("quorate ", QUORATE_VERSION));
+  app.set_help_flag("-h,--help", "Show this help and exit");
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  AddServerCommand(&app, context);
+  AddStorageCommand(&app, context);
+  AddTopicsCommand(&app, context);
+  AddMetadataQuorumCommand(&app, context);
+
+  std::vector<std::string> rest(args.begin() + (args.empty() ? 0 : 1), args.end());
+  if (!args.empty()) {
+    // kafka-topics.sh --version is the program's version, not an option of the subcommand.
+    const bool version = rest.size() == 1 && rest.front() == "--version";
+    std::optional<std::string> subcommand = SubcommandForProgramName(args.front());
+    if (subcommand && !version) rest.insert(rest.begin(), *subcommand);
+  }
+  std::reverse(rest.begin(), rest.end());  // CLI11 takes them as a stack
+  try {
+    app.parse(rest);
+  } catch (const CLI::Success& done) {  // --help, --version
+    return app.exit(done, *context->out, *context->err);
+  } catch (const CLI::ParseError& error) {
+    return Fail(*context, error.what(), "See quorate --help, or quorate COMMAND --help");
+  }
+  context->out->flush();
+  if (!context->out->good() && context->exit_code == kExitOk) {
+    // A report that didn't arrive (disk full, reader gone) is no success.
+    return Fail(*context, "the standard output can't be written");
+  }
+  return context->exit_code;
+}
+
+}  // namespace quorate::cli

@@ -1,0 +1,30 @@
+// The state of a quorum as text: what `metadata-quorum describe` prints, as functions of a description.
+#ifndef QUORATE_CLI_QUORUM_TEXT_H_
+#define QUORATE_CLI_QUORUM_TEXT_H_
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+
+#include "absl/time/time.h"
+#include "cli/output.h"
+#include "quorate/quorum_node.h"
+
+namespace quorate::cli {
+
+void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescription& quorum);
+
+// `ages_from`: when set, times are shown as "N ms ago" seen from there (--human-readable).
+void PrintReplication(std::ostream& out, OutputFormat format, const QuorumDescription& quorum,
+                      std::optional<absl::Time> ages_from);
+
+// How far the slowest voter is behind: records, and milliseconds since it last had everything (-1: unknown).
+struct FollowerLag {
+  int64_t records = 0;
+  int64_t millis = -1;
+};
+FollowerLag MaxFollowerLag(const QuorumDescription& quorum);
+
+}  // namespace quorate::cli
+
+#endif  // QUORATE_CLI_QUORUM_TEXT_H_

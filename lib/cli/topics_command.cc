@@ -1,0 +1,252 @@
+// quorate topics: kafka-topics.sh. Creates, lists, describes and deletes topics.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/connection.h"
+#include "cli/output.h"
+#include "cli/topics_text.h"
+#include "quorate/limits.h"
+#include "quorate/status.h"
+
+namespace quorate::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int16_t kUnknownTopic = 3;
+constexpr int16_t kTopicAlreadyExists = 36;
+
+struct TopicsArgs {
+  ConnectionArgs connection;
+  OutputFormat format = OutputFormat::kHuman;
+  bool create = false, list = false, describe = false, remove = false;
+  std::string topic;
+  std::optional<int32_t> partitions;
+  std::optional<int32_t> replication_factor;
+  std::string replica_assignment;
+  bool if_not_exists = false, if_exists = false;
+  bool exclude_internal = false;
+  PartitionFilter filter;
+};
+
+int FailTopic(const Context& context, const absl::Status& status) {
+  // Kafka's words, so that scripts which look for them find them.
+  std::string remedy = RemedyFor(status);
+  if (KafkaErrorOf(status) == kTopicAlreadyExists) remedy = "Use --if-not-exists to be content with that";
+  *context.err << "Error while executing topic command : " << Sentence(status.message());
+  if (!remedy.empty()) *context.err << ' ' << Sentence(remedy);
+  *context.err << '\n';
+  return kExitFailure;
+}
+
+int FailMissing(const Context& context, const std::string& topic) {
+  *context.err << "Error while executing topic command : Topic '" << topic << "' does not exist as expected. "
+               << "quorate topics --list shows those that do.\n";
+  return kExitFailure;
+}
+
+// What can be wrong with the arguments among themselves; empty when all is well.
+std::string Misuse(const TopicsArgs& args) {
+  if (args.create + args.list + args.describe + args.remove != 1) {
+    return "Command must include exactly one action: --list, --describe, --create or --delete";
+  }
+  if ((args.create || args.remove) && args.topic.empty()) return "--topic NAME is missing";
+  if (!args.create) {
+    if (args.partitions || args.replication_factor || !args.replica_assignment.empty() || args.if_not_exists) {
+      return "--partitions, --replication-factor, --replica-assignment and --if-not-exists go with --create only";
+    }
+  } else if (args.if_exists) {
+    return "--if-exists goes with --describe and --delete; with --create it is --if-not-exists";
+  }
+  if (args.filter.any() && !args.describe) {
+    return "--under-replicated-partitions and --unavailable-partitions go with --describe only";
+  }
+  if (args.partitions && (*args.partitions < 1 || *args.partitions > limits::kPartitionsPerTopicMax)) {
+    return absl::StrCat("--partitions is ", *args.partitions, "; 1 to ", limits::kPartitionsPerTopicMax, " is allowed");
+  }
+  if (args.replication_factor && (*args.replication_factor < 1 || *args.replication_factor > INT16_MAX)) {
+    return absl::StrCat("--replication-factor is ", *args.replication_factor, "; 1 to ", INT16_MAX, " is allowed");
+  }
+  if (!args.replica_assignment.empty() && (args.partitions || args.replication_factor)) {
+    return "--replica-assignment says how many partitions and replicas there are; leave --partitions and "
+           "--replication-factor out";
+  }
+  return "";
+}
+
+int Create(const TopicsArgs& args, AdminClient& admin, const Context& context) {
+  NewTopic topic;
+  topic.name = args.topic;
+  topic.partitions = args.partitions.value_or(-1);
+  topic.replication_factor = static_cast<int16_t>(args.replication_factor.value_or(-1));
+  if (!args.replica_assignment.empty()) {
+    auto assignments = ParseReplicaAssignment(args.replica_assignment);
+    if (!assignments.ok()) return FailTopic(context, assignments.status());
+    topic.assignments = *std::move(assignments);
+  }
+  if (HasCollisionCharacter(args.topic)) {
+    // Kafka's tool says it on the standard output; a program that reads JSON there shouldn't find it.
+    (args.format == OutputFormat::kJson ? *context.err : *context.out)
+        << "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could "
+           "collide. To avoid issues it is best to use either, but not both.\n";
+  }
+  auto results = admin.CreateTopics({std::move(topic)}, false);
+  if (!results.ok()) return FailTopic(context, results.status());
+  if (results->size() != 1) return Fail(context, "The cluster's answer doesn't match the question");
+  const TopicResult& result = results->front();
+  const bool exists = KafkaErrorOf(result.status) == kTopicAlreadyExists;
+  if (!result.status.ok() && !(exists && args.if_not_exists)) return FailTopic(context, result.status);
+  if (args.format == OutputFormat::kJson) {
+    Json created = Json::array();
+    if (result.status.ok()) {
+      created.push_back(Json{{"name", result.name},
+                             {"topicId", result.topic_id.ToString()},
+                             {"partitionCount", result.partitions},
+                             {"replicationFactor", result.replication_factor}});
+    }
+    *context.out << Json{{"created", std::move(created)}}.dump(2) << '\n';
+  } else if (result.status.ok()) {
+    *context.out << "Created topic " << args.topic << ".\n";
+  }
+  return kExitOk;
+}
+
+// The names that --topic stands for; all names when it isn't given.
+absl::StatusOr<std::vector<std::string>> Select(const TopicsArgs& args, AdminClient& admin) {
+  if (IsTopicName(args.topic)) return std::vector<std::string>{args.topic};
+  absl::StatusOr<std::vector<std::string>> names = admin.ListTopics();
+  if (names.ok() && !args.topic.empty()) names = MatchTopics(args.topic, *names);
+  if (!names.ok()) return names;
+  if (args.exclude_internal) {
+    names->erase(std::remove_if(names->begin(), names->end(), [](const std::string& n) { return IsInternalTopic(n); }),
+                 names->end());
+  }
+  std::sort(names->begin(), names->end());
+  return names;
+}
+
+int List(const TopicsArgs& args, AdminClient& admin, const Context& context) {
+  TopicsArgs all = args;
+  // A name is a filter here, and a filter that finds nothing is no error.
+  if (IsTopicName(args.topic)) all.topic.clear();
+  auto names = Select(all, admin);
+  if (!names.ok()) return FailTopic(context, names.status());
+  if (IsTopicName(args.topic)) {
+    const bool found = std::find(names->begin(), names->end(), args.topic) != names->end();
+    *names = found ? std::vector<std::string>{args.topic} : std::vector<std::string>{};
+  }
+  if (args.format == OutputFormat::kJson) {
+    *context.out << Json{{"topics", *names}}.dump(2) << '\n';
+  } else {
+    for (const std::string& name : *names) *context.out << name << '\n';
+  }
+  return kExitOk;
+}
+
+int Describe(const TopicsArgs& args, AdminClient& admin, const Context& context) {
+  auto names = Select(args, admin);
+  if (!names.ok()) return FailTopic(context, names.status());
+  std::vector<TopicDescription> shown;
+  if (!names->empty()) {
+    auto topics = admin.DescribeTopics(*names);
+    if (!topics.ok()) return FailTopic(context, topics.status());
+    for (TopicDescription& topic : *topics) {
+      if (topic.status.ok()) {
+        shown.push_back(std::move(topic));
+      } else if (KafkaErrorOf(topic.status) != kUnknownTopic) {
+        return FailTopic(context, topic.status);
+      } else if (IsTopicName(args.topic) && !args.if_exists) {
+        return FailMissing(context, topic.name);
+      }  // else: deleted between being listed and being described
+    }
+  } else if (!args.topic.empty() && !args.if_exists) {
+    return FailMissing(context, args.topic);
+  }
+  std::sort(shown.begin(), shown.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  PrintTopics(*context.out, args.format, shown, args.filter);
+  return kExitOk;
+}
+
+int Delete(const TopicsArgs& args, AdminClient& admin, const Context& context) {
+  auto names = Select(args, admin);
+  if (!names.ok()) return FailTopic(context, names.status());
+  if (names->empty() && !args.if_exists) return FailMissing(context, args.topic);
+  Json deleted = Json::array();
+  int exit_code = kExitOk;
+  if (!names->empty()) {
+    auto results = admin.DeleteTopics(*names);
+    if (!results.ok()) return FailTopic(context, results.status());
+    for (const TopicResult& result : *results) {
+      if (result.status.ok()) {
+        deleted.push_back(Json{{"name", result.name}, {"topicId", result.topic_id.ToString()}});
+      } else if (KafkaErrorOf(result.status) != kUnknownTopic) {
+        exit_code = FailTopic(context, result.status);
+      } else if (!args.if_exists) {
+        exit_code = FailMissing(context, result.name);
+      }
+    }
+  }
+  // Kafka's tool says nothing when a topic was deleted.
+  if (args.format == OutputFormat::kJson) *context.out << Json{{"deleted", std::move(deleted)}}.dump(2) << '\n';
+  return exit_code;
+}
+
+int RunTopics(const TopicsArgs& args, const Context& context) {
+  if (std::string misuse = Misuse(args); !misuse.empty()) return Fail(context, misuse, "See quorate topics --help");
+  auto admin = Connect(context, args.connection);
+  if (!admin.ok()) return Fail(context, admin.status());
+  if (args.create) return Create(args, **admin, context);
+  if (args.list) return List(args, **admin, context);
+  if (args.describe) return Describe(args, **admin, context);
+  return Delete(args, **admin, context);
+}
+
+// CLI11 takes an empty word for "not given". It is a variable of a script that wasn't set, and no reason to choose a
+// default.
+std::string NotEmpty(const std::string& text) { return text.empty() ? "a number is wanted, and it is empty" : ""; }
+
+}  // namespace
+
+void AddTopicsCommand(CLI::App* app, Context* context) {
+  CLI::App* command = app->add_subcommand("topics", "Create, list, describe and delete topics (kafka-topics.sh)");
+  auto args = std::make_shared<TopicsArgs>();
+  AddConnectionOptions(command, &args->connection);
+  AddOutputOption(command, &args->format);
+  command->add_flag("--create", args->create, "Create a topic");
+  command->add_flag("--list", args->list, "List the names of all topics");
+  command->add_flag("--describe", args->describe, "Show leader, replicas and in-sync replicas of each partition");
+  command->add_flag("--delete", args->remove, "Delete topics");
+  command->add_option("--topic", args->topic, "The topic; except for --create also regular expressions, by commas")
+      ->type_name("NAME");
+  command->add_option("--partitions", args->partitions, "How many partitions; else the cluster's num.partitions")
+      ->type_name("N")
+      ->check(CLI::Validator(NotEmpty, ""));
+  command
+      ->add_option("--replication-factor", args->replication_factor,
+                   "How many copies of each; else the cluster's default.replication.factor")
+      ->type_name("N")
+      ->check(CLI::Validator(NotEmpty, ""));
+  command
+      ->add_option("--replica-assignment", args->replica_assignment,
+                   "Instead of both: the brokers of each partition, the preferred leader first")
+      ->type_name("B:B:...,B:B:...");
+  command->add_flag("--if-not-exists", args->if_not_exists, "With --create: a topic that exists is no error");
+  command->add_flag("--if-exists", args->if_exists, "With --describe, --delete: a missing topic is no error");
+  command->add_flag("--exclude-internal", args->exclude_internal, "Leave out topics that brokers made for themselves");
+  command->add_flag("--under-replicated-partitions", args->filter.under_replicated,
+                    "With --describe: only partitions with replicas that are not in sync");
+  command->add_flag("--unavailable-partitions", args->filter.unavailable,
+                    "With --describe: only partitions without a leader");
+  command->callback([args, context] { context->exit_code = RunTopics(*args, *context); });
+}
+
+}  // namespace quorate::cli
