@@ -1,8 +1,12 @@
 #include "controller/draft.h"
 
+#include <utility>
+
 #include "metadata/image_builder.h"
 
 namespace quorate::controller {
+
+void Draft::Add(metadata::Record record) { records_.push_back(std::move(record)); }
 
 absl::Status Draft::Settle() {
   if (settled_ == records_.size()) return absl::OkStatus();

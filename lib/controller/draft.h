@@ -29,7 +29,8 @@ class Draft {
   [[nodiscard]] Offset next_offset() const { return next_offset_ + static_cast<int64_t>(records_.size()); }
   [[nodiscard]] size_t size() const { return records_.size(); }
 
-  void Add(metadata::Record record) { records_.push_back(std::move(record)); }
+  // Not inline: gcc 12 takes the moves of the variant, once inlined, for reads of uninitialized memory.
+  void Add(metadata::Record record);
   // Applies what was added since the last call. An error is a bug of the controller: it decided something
   // that no applier would accept.
   absl::Status Settle();

@@ -147,7 +147,7 @@ absl::StatusOr<CreateTopicsResponse::Topic> CreateOne(const Asked& asked, const 
   if (!placed.ok()) return placed.status();
 
   const TopicId id = NewTopicId(image, random);
-  std::vector<metadata::Record> records = {metadata::TopicRecord{id, asked.name}};
+  std::vector<PartitionInfo> partitions;
   for (const ReplicaList& replicas : *placed) {
     PartitionInfo info;
     info.replicas = replicas;
@@ -157,14 +157,17 @@ absl::StatusOr<CreateTopicsResponse::Topic> CreateOne(const Asked& asked, const 
     }
     if (info.isr.empty()) {
       return MakeKafkaError(kInvalidReplicationFactor,
-                            absl::StrCat("No replica of partition ", records.size() - 1, " of topic '", asked.name,
+                            absl::StrCat("No replica of partition ", partitions.size(), " of topic '", asked.name,
                                          "' would be on an active broker."));
     }
     info.leader = info.isr.front();
-    records.push_back(metadata::PartitionRecord{{id, static_cast<int32_t>(records.size()) - 1}, std::move(info)});
+    partitions.push_back(std::move(info));
   }
-  if (draft.size() + records.size() > limits::kRecordsPerOperationMax) return TooManyRecords();
-  for (metadata::Record& record : records) draft.Add(std::move(record));
+  if (draft.size() + partitions.size() + 1 > limits::kRecordsPerOperationMax) return TooManyRecords();
+  draft.Add(metadata::TopicRecord{id, asked.name});
+  for (size_t p = 0; p < partitions.size(); ++p) {
+    draft.Add(metadata::PartitionRecord{{id, static_cast<int32_t>(p)}, std::move(partitions[p])});
+  }
   if (std::string key = metadata::CollisionKey(asked.name); !key.empty()) taken.emplace(std::move(key), asked.name);
   return CreateTopicsResponse::Topic{asked.name, absl::OkStatus(), id, static_cast<int32_t>(placed->size()),
                                      static_cast<int32_t>(placed->front().size())};
