@@ -1,5 +1,7 @@
 #include "storage/file_election_state_store.h"
 
+#include <mutex>
+
 #include "absl/strings/str_cat.h"
 #include "base/little_endian.h"
 #include "quorate/status.h"
@@ -51,14 +53,14 @@ FileElectionStateStore::FileElectionStateStore(FileSystem* files, std::string pa
 
 FileElectionStateStore::~FileElectionStateStore() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
   executor_.reset();
   // A callback may make further calls: they complete here as well, after it.
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard<std::mutex> lock(mutex_);
       calls_.swap(queue_);
     }
     if (calls_.empty()) break;
@@ -87,7 +89,7 @@ absl::StatusOr<std::optional<ElectionState>> FileElectionStateStore::Load() {
 
 void FileElectionStateStore::Store(const ElectionState& state, absl::AnyInvocable<void(absl::Status) &&> done) {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     queue_.push_back(Call{state, std::move(done)});
     if (scheduled_ || stopping_) return;  // the destructor works the rest off itself
     scheduled_ = true;
@@ -97,7 +99,7 @@ void FileElectionStateStore::Store(const ElectionState& state, absl::AnyInvocabl
 
 void FileElectionStateStore::Drain() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     calls_.swap(queue_);
   }
   if (mirror_timer_ != Executor::kNoTimer) runner_->Cancel(mirror_timer_);
@@ -106,7 +108,7 @@ void FileElectionStateStore::Drain() {
   calls_.clear();
   mirror_timer_ = runner_->PostAt(clock_->Now() + kMirrorDelay, [this] { Mirror(); });
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     scheduled_ = !queue_.empty();
     if (!scheduled_ || stopping_) return;
   }

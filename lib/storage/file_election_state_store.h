@@ -10,13 +10,12 @@
 #define QUORATE_STORAGE_FILE_ELECTION_STATE_STORE_H_
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/file_system.h"
 #include "quorate/log_sink.h"
@@ -59,10 +58,10 @@ class FileElectionStateStore final : public ElectionStateStore {
   Clock* const clock_;
   const std::shared_ptr<LogSink> log_sink_;
 
-  absl::Mutex mutex_;
-  std::vector<Call> queue_ ABSL_GUARDED_BY(mutex_);
-  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::mutex mutex_;
+  std::vector<Call> queue_;  // guarded by mutex_
+  bool scheduled_ = false;   // guarded by mutex_
+  bool stopping_ = false;    // guarded by mutex_
 
   // The store's thread only (or Load and the destructor, when it doesn't run).
   absl::Status dead_;

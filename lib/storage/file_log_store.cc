@@ -1,6 +1,7 @@
 #include "storage/file_log_store.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -33,7 +34,7 @@ FileLogStore::FileLogStore(LogPlace place, Clock* clock, ExecutorFactory* execut
 
 FileLogStore::~FileLogStore() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
   executor_.reset();  // waits for a group under way
@@ -41,7 +42,7 @@ FileLogStore::~FileLogStore() {
   // A callback may make further calls: they complete here as well, after it.
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard<std::mutex> lock(mutex_);
       calls_.swap(queue_);
     }
     if (calls_.empty()) break;
@@ -74,7 +75,7 @@ void FileLogStore::Read(Offset from, size_t max_bytes, ReadDone done) {
 
 void FileLogStore::Enqueue(Call call) {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     queue_.push_back(std::move(call));
     if (scheduled_ || stopping_) return;  // the destructor works the rest off itself
     scheduled_ = true;
@@ -84,7 +85,7 @@ void FileLogStore::Enqueue(Call call) {
 
 void FileLogStore::Drain() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     calls_.swap(queue_);
   }
   for (size_t begin = 0; begin < calls_.size();) {
@@ -100,7 +101,7 @@ void FileLogStore::Drain() {
   }
   calls_.clear();
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     scheduled_ = !queue_.empty();
     if (!scheduled_ || stopping_) return;
   }

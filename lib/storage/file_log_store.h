@@ -19,13 +19,12 @@
 
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/storage.h"
 #include "storage/log_files.h"
@@ -88,10 +87,10 @@ class FileLogStore final : public LogStore {
   const LogPlace place_;
   Clock* const clock_;
 
-  absl::Mutex mutex_;
-  std::vector<Call> queue_ ABSL_GUARDED_BY(mutex_);
-  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::mutex mutex_;
+  std::vector<Call> queue_;  // guarded by mutex_
+  bool scheduled_ = false;   // guarded by mutex_
+  bool stopping_ = false;    // guarded by mutex_
 
   // The log's thread only.
   absl::Status dead_;

@@ -1,6 +1,7 @@
 #include "storage/log_files.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,7 +59,7 @@ SegmentPreparer::~SegmentPreparer() {
 
 void SegmentPreparer::Start() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     if (working_ || ready_ != nullptr) return;
     working_ = true;
   }
@@ -66,7 +67,7 @@ void SegmentPreparer::Start() {
 }
 
 std::unique_ptr<File> SegmentPreparer::Take() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return std::move(ready_);
 }
 
@@ -77,7 +78,7 @@ void SegmentPreparer::Prepare() {
     log_sink_->Write(LogLevel::kWarning, "storage",
                      absl::StrCat("event=segment_preparation_failed error=\"", file.status().message(), "\""));
   }
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   working_ = false;
   if (file.ok()) ready_ = *std::move(file);
 }

@@ -15,12 +15,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "quorate/environment.h"
 #include "quorate/file_system.h"
@@ -64,9 +63,9 @@ class SegmentPreparer {
   const uint64_t bytes_;
   const std::shared_ptr<LogSink> log_sink_;
   std::atomic<bool> stopping_{false};
-  absl::Mutex mutex_;
-  bool working_ ABSL_GUARDED_BY(mutex_) = false;
-  std::unique_ptr<File> ready_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  bool working_ = false;                // guarded by mutex_
+  std::unique_ptr<File> ready_;         // guarded by mutex_
   std::unique_ptr<Executor> executor_;  // last: stops first
 };
 

@@ -1,21 +1,21 @@
 #include "storage/ordered_callbacks.h"
 
+#include <mutex>
 #include <utility>
 
 namespace quorate::storage {
 
 OrderedCallbacks::~OrderedCallbacks() {
   {
-    absl::MutexLock lock(&state_->mutex);
+    std::unique_lock<std::mutex> lock(state_->mutex);
     state_->closing = true;
-    state_->mutex.Await(absl::Condition(
-        +[](State* state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state->mutex) { return !state->running; }, state_.get()));
+    state_->stopped_running.wait(lock, [this] { return !state_->running; });
   }
   // A callback may post another one: it comes to run here as well, after it.
   while (true) {
     Callback callback;
     {
-      absl::MutexLock lock(&state_->mutex);
+      std::lock_guard<std::mutex> lock(state_->mutex);
       if (state_->queue.empty()) return;
       callback = std::move(state_->queue.front());
       state_->queue.pop_front();
@@ -26,7 +26,7 @@ OrderedCallbacks::~OrderedCallbacks() {
 
 void OrderedCallbacks::Post(Callback callback) {
   {
-    absl::MutexLock lock(&state_->mutex);
+    std::lock_guard<std::mutex> lock(state_->mutex);
     state_->queue.push_back(std::move(callback));
     if (state_->scheduled || state_->closing) return;
     state_->scheduled = true;
@@ -38,9 +38,12 @@ void OrderedCallbacks::Drain(State& state) {
   while (true) {
     Callback callback;
     {
-      absl::MutexLock lock(&state.mutex);
+      std::lock_guard<std::mutex> lock(state.mutex);
       state.running = false;
-      if (state.closing) return;
+      if (state.closing) {
+        state.stopped_running.notify_all();
+        return;
+      }
       if (state.queue.empty()) {
         state.scheduled = false;
         return;

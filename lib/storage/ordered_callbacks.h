@@ -4,12 +4,12 @@
 #ifndef QUORATE_STORAGE_ORDERED_CALLBACKS_H_
 #define QUORATE_STORAGE_ORDERED_CALLBACKS_H_
 
+#include <condition_variable>
 #include <deque>
 #include <memory>
+#include <mutex>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 
 namespace quorate::storage {
@@ -31,11 +31,12 @@ class OrderedCallbacks {
  private:
   // Shared with the drain task, which may come to run after us: it then finds nothing.
   struct State {
-    absl::Mutex mutex;
-    std::deque<Callback> queue ABSL_GUARDED_BY(mutex);
-    bool scheduled ABSL_GUARDED_BY(mutex) = false;
-    bool running ABSL_GUARDED_BY(mutex) = false;
-    bool closing ABSL_GUARDED_BY(mutex) = false;
+    std::mutex mutex;
+    std::condition_variable stopped_running;
+    std::deque<Callback> queue;  // guarded by mutex
+    bool scheduled = false;      // guarded by mutex
+    bool running = false;        // guarded by mutex
+    bool closing = false;        // guarded by mutex
   };
   static void Drain(State& state);
 

@@ -3,13 +3,12 @@
 #ifndef QUORATE_TESTING_CONFORMANCE_SUPPORT_H_
 #define QUORATE_TESTING_CONFORMANCE_SUPPORT_H_
 
+#include <mutex>
 #include <optional>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 
 // In a function that returns absl::Status: ends it with an error unless `condition` holds. The rest says more.
 #define QUORATE_EXPECT(condition, ...)                                                                              \
@@ -32,28 +31,28 @@ class Waiter {
  public:
   auto Done() {
     return [this](Result result) {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard<std::mutex> lock(mutex_);
       ++calls_;
       result_ = std::move(result);
     };
   }
   bool done() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     return calls_ > 0;
   }
   int calls() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     return calls_;
   }
   Result result() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     return calls_ > 0 ? *result_ : Result(absl::DeadlineExceededError("the callback was never called"));
   }
 
  private:
-  absl::Mutex mutex_;
-  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::optional<Result> result_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  int calls_ = 0;                 // guarded by mutex_
+  std::optional<Result> result_;  // guarded by mutex_
 };
 
 }  // namespace quorate::testing

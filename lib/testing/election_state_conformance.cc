@@ -1,9 +1,9 @@
 // The part of quorate/testing/storage_conformance.h that is about the election state.
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 
-#include "absl/synchronization/mutex.h"
 #include "quorate/status.h"
 #include "quorate/testing/storage_conformance.h"
 #include "testing/conformance_support.h"
@@ -54,15 +54,15 @@ absl::Status KeepsTheLatest(ElectionStateFixture& fixture) {
 absl::Status StoresInOrder(ElectionStateFixture& fixture) {
   std::unique_ptr<ElectionStateStore> store = fixture.Make();
   QUORATE_EXPECT_OK(store->Load().status());
-  absl::Mutex callers;
+  std::mutex callers;
   std::vector<int> order;
   std::string problem;
   constexpr int kCalls = 40;
   {
-    absl::MutexLock lock(&callers);
+    std::lock_guard<std::mutex> lock(callers);
     for (int i = 0; i < kCalls; ++i) {
       store->Store(MakeState(i), [&, i](const absl::Status& status) {
-        absl::MutexLock inner(&callers);  // hangs if it runs inside the call
+        std::lock_guard<std::mutex> inner(callers);  // hangs if it runs inside the call
         order.push_back(i);
         if (!status.ok()) problem = status.ToString();
       });
@@ -70,10 +70,10 @@ absl::Status StoresInOrder(ElectionStateFixture& fixture) {
     QUORATE_EXPECT(order.empty(), "a callback ran inside the call");
   }
   fixture.RunUntil([&] {
-    absl::MutexLock lock(&callers);
+    std::lock_guard<std::mutex> lock(callers);
     return order.size() == kCalls;
   });
-  absl::MutexLock lock(&callers);
+  std::lock_guard<std::mutex> lock(callers);
   QUORATE_EXPECT(order.size() == kCalls && std::is_sorted(order.begin(), order.end()), order.size(), " callbacks");
   QUORATE_EXPECT(problem.empty(), problem);
   return absl::OkStatus();
@@ -82,14 +82,14 @@ absl::Status StoresInOrder(ElectionStateFixture& fixture) {
 absl::Status ElectionDestruction(ElectionStateFixture& fixture) {
   std::unique_ptr<ElectionStateStore> store = fixture.Make();
   QUORATE_EXPECT_OK(store->Load().status());
-  absl::Mutex mutex;
+  std::mutex mutex;
   int completed = 0;
   int acknowledged = -1;
   std::string problem;
   constexpr int kCalls = 10;
   for (int i = 0; i < kCalls; ++i) {
     store->Store(MakeState(i), [&, i](const absl::Status& status) {
-      absl::MutexLock lock(&mutex);
+      std::lock_guard<std::mutex> lock(mutex);
       ++completed;
       if (status.ok()) acknowledged = i;
       if (!status.ok() && ReasonOf(status) != Reason::kShuttingDown) problem = status.ToString();
@@ -97,7 +97,7 @@ absl::Status ElectionDestruction(ElectionStateFixture& fixture) {
   }
   store.reset();
   {
-    absl::MutexLock lock(&mutex);
+    std::lock_guard<std::mutex> lock(mutex);
     QUORATE_EXPECT(completed == kCalls, completed, " callbacks of ", kCalls, " had run");
     QUORATE_EXPECT(problem.empty(), problem);
   }

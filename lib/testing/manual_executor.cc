@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <mutex>
 
 namespace quorate::testing {
 
@@ -25,7 +26,7 @@ ManualExecutor::~ManualExecutor() {
     std::deque<Entry> ready;
     std::map<std::pair<Instant, TimerId>, Entry> timers;
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard<std::mutex> lock(mutex_);
       ready.swap(ready_);
       timers.swap(timers_);
       timer_times_.clear();
@@ -35,12 +36,12 @@ ManualExecutor::~ManualExecutor() {
 }
 
 void ManualExecutor::PostFor(uint64_t owner, Task task) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   ready_.push_back(Entry{owner, kNoTimer, std::move(task)});
 }
 
 Executor::TimerId ManualExecutor::PostAtFor(uint64_t owner, Instant when, Task task) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   const TimerId id = ++last_timer_;
   timer_times_.emplace(id, when);
   timers_.emplace(std::make_pair(when, id), Entry{owner, id, std::move(task)});
@@ -50,7 +51,7 @@ Executor::TimerId ManualExecutor::PostAtFor(uint64_t owner, Instant when, Task t
 bool ManualExecutor::Cancel(TimerId id) {
   if (id == kNoTimer) return false;
   Entry forgotten;  // destroyed after the lock is released
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (auto time = timer_times_.find(id); time != timer_times_.end()) {
     auto timer = timers_.find(std::make_pair(time->second, id));
     forgotten = std::move(timer->second);
@@ -66,7 +67,7 @@ bool ManualExecutor::Cancel(TimerId id) {
 }
 
 uint64_t ManualExecutor::NewOwner() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return ++last_owner_;
 }
 
@@ -74,10 +75,9 @@ uint64_t ManualExecutor::NewOwner() {
 bool ManualExecutor::RunOneOf(uint64_t owner) {
   Task task;
   {
-    absl::MutexLock lock(&mutex_);
-    auto found = std::find_if(ready_.begin(), ready_.end(), [owner](const Entry& entry) {
-      return entry.owner == owner && entry.timer == kNoTimer;
-    });
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto found = std::find_if(ready_.begin(), ready_.end(),
+                              [owner](const Entry& entry) { return entry.owner == owner && entry.timer == kNoTimer; });
     if (found == ready_.end()) return false;
     task = std::move(found->task);
     ready_.erase(found);
@@ -90,7 +90,7 @@ void ManualExecutor::ForgetOwner(uint64_t owner) {
   while (RunOneOf(owner)) {
   }
   std::vector<Entry> forgotten;  // destroyed after the lock is released
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   auto keep =
       std::stable_partition(ready_.begin(), ready_.end(), [owner](const Entry& entry) { return entry.owner != owner; });
   std::move(keep, ready_.end(), std::back_inserter(forgotten));
@@ -116,7 +116,7 @@ void ManualExecutor::MoveDueTimers() {
 }
 
 std::optional<Task> ManualExecutor::TakeNext() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MoveDueTimers();
   if (ready_.empty()) return std::nullopt;
   Task task = std::move(ready_.front().task);
@@ -163,17 +163,17 @@ bool ManualExecutor::RunUntilTrue(absl::FunctionRef<bool()> condition, absl::Dur
 }
 
 bool ManualExecutor::idle() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return ready_.empty() && (timers_.empty() || timers_.begin()->first.first > clock_->Now());
 }
 
 size_t ManualExecutor::pending() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return ready_.size() + timers_.size();
 }
 
 Instant ManualExecutor::NextTimer() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return timers_.empty() ? Instant::Infinite() : timers_.begin()->first.first;
 }
 

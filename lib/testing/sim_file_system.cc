@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -39,7 +40,7 @@ class SimFile final : public File {
       : files_(files), path_(std::move(path)), node_(node), life_(life), writable_(writable) {}
 
   ~SimFile() override {
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (locked_ && life_ == files_->life_) files_->locks_.erase(node_);
   }
 
@@ -47,7 +48,7 @@ class SimFile final : public File {
     std::string bytes;
     for (absl::string_view piece : pieces) bytes.append(piece.data(), piece.size());
     absl::Status allowed = Begin(FileCall::kWrite, offset, bytes.size(), /*writes=*/true);
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (!allowed.ok()) {
       // A write that fails may have written its beginning.
       if (IsAlive() && !files_->crashed_ && !bytes.empty()) {
@@ -63,7 +64,7 @@ class SimFile final : public File {
   absl::Status ReadAt(uint64_t offset, size_t length, std::string* out) override {
     out->clear();
     if (absl::Status status = Begin(FileCall::kRead, offset, length); !status.ok()) return status;
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     const std::string& contents = files_->disk_.Contents(node_);
     if (offset < contents.size()) *out = contents.substr(offset, length);
     return files_->End();
@@ -71,7 +72,7 @@ class SimFile final : public File {
 
   absl::Status Sync() override {
     const absl::Status allowed = Begin(FileCall::kSync, 0, 0, /*writes=*/true);
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (!allowed.ok()) {
       if (IsAlive() && !files_->crashed_) files_->disk_.LosePending(node_);
       return allowed;
@@ -82,14 +83,14 @@ class SimFile final : public File {
 
   absl::Status Truncate(uint64_t size) override {
     if (absl::Status status = Begin(FileCall::kTruncate, size, 0, /*writes=*/true); !status.ok()) return status;
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     files_->disk_.Truncate(node_, size);
     return files_->End();
   }
 
   absl::Status ZeroFill(uint64_t offset, uint64_t length) override {
     if (absl::Status status = Begin(FileCall::kZeroFill, offset, length, /*writes=*/true); !status.ok()) return status;
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (absl::Status status = files_->WriteLocked(node_, path_, offset, std::string(length, '\0')); !status.ok()) {
       return status;
     }
@@ -98,14 +99,14 @@ class SimFile final : public File {
 
   absl::StatusOr<uint64_t> Size() override {
     if (absl::Status status = Begin(FileCall::kSize); !status.ok()) return status;
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (absl::Status status = files_->End(); !status.ok()) return status;
     return files_->disk_.Contents(node_).size();
   }
 
   absl::Status TryLock() override {
     if (absl::Status status = Begin(FileCall::kLock); !status.ok()) return status;
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (!locked_ && !files_->locks_.insert(node_).second) {
       return MakeError(Reason::kInUse, Outcome::kNotApplied, absl::StrCat(path_, " is locked by another process"));
     }
@@ -114,11 +115,11 @@ class SimFile final : public File {
   }
 
  private:
-  bool IsAlive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_->mutex_) { return life_ == files_->life_; }
+  bool IsAlive() const { return life_ == files_->life_; }
 
   absl::Status Begin(FileCall call, uint64_t offset = 0, uint64_t length = 0, bool writes = false) {
     if (absl::Status status = files_->Begin(call, path_, offset, length); !status.ok()) return status;
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     if (!IsAlive()) return DiskError(ToString(call), path_, "the file was opened before the machine crashed");
     if (writes && !writable_) return DiskError(ToString(call), path_, "Bad file descriptor");
     return absl::OkStatus();
@@ -136,7 +137,7 @@ absl::Status SimFileSystem::Begin(FileCall call, const std::string& path, uint64
   std::function<absl::Status(const FileCallInfo&)> hook;
   FileCallInfo info{0, call, path, offset, length};
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     if (!crashed_) {
       info.number = ++calls_;
       ++counts_[call];
@@ -168,7 +169,7 @@ absl::Status SimFileSystem::WriteLocked(SimDisk::NodeNumber node, const std::str
 
 absl::StatusOr<std::unique_ptr<File>> SimFileSystem::Open(const std::string& path, OpenMode mode) {
   if (absl::Status status = Begin(FileCall::kOpen, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   std::optional<SimDisk::NodeNumber> node = disk_.Find(path);
   if (node.has_value() && disk_.IsDirectory(*node)) return DiskError("open", path, "Is a directory");
   if (node.has_value() && mode == OpenMode::kCreate) return DiskError("open", path, "File exists");
@@ -184,7 +185,7 @@ absl::StatusOr<std::unique_ptr<File>> SimFileSystem::Open(const std::string& pat
 
 absl::StatusOr<std::vector<std::string>> SimFileSystem::List(const std::string& directory) {
   if (absl::Status status = Begin(FileCall::kList, directory); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   const std::optional<SimDisk::NodeNumber> node = disk_.Find(directory);
   if (!node.has_value()) return Missing("list", directory);
   if (!disk_.IsDirectory(*node)) return DiskError("list", directory, "Not a directory");
@@ -194,14 +195,14 @@ absl::StatusOr<std::vector<std::string>> SimFileSystem::List(const std::string& 
 
 absl::StatusOr<bool> SimFileSystem::Exists(const std::string& path) {
   if (absl::Status status = Begin(FileCall::kExists, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (absl::Status status = End(); !status.ok()) return status;
   return disk_.Find(path).has_value();
 }
 
 absl::StatusOr<bool> SimFileSystem::IsDirectory(const std::string& path) {
   if (absl::Status status = Begin(FileCall::kIsDirectory, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (absl::Status status = End(); !status.ok()) return status;
   const std::optional<SimDisk::NodeNumber> node = disk_.Find(path);
   return node.has_value() && disk_.IsDirectory(*node);
@@ -209,7 +210,7 @@ absl::StatusOr<bool> SimFileSystem::IsDirectory(const std::string& path) {
 
 absl::Status SimFileSystem::CreateDirectories(const std::string& path) {
   if (absl::Status status = Begin(FileCall::kCreateDirectories, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string prefix = path.substr(0, end);
     const std::optional<SimDisk::NodeNumber> node = disk_.Find(prefix);
@@ -225,7 +226,7 @@ absl::Status SimFileSystem::CreateDirectories(const std::string& path) {
 
 absl::Status SimFileSystem::Rename(const std::string& from, const std::string& to) {
   if (absl::Status status = Begin(FileCall::kRename, from); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (!disk_.Find(from).has_value()) return Missing("rename", from);
   auto source = disk_.FindParent(from);
   auto target = disk_.FindParent(to);
@@ -237,7 +238,7 @@ absl::Status SimFileSystem::Rename(const std::string& from, const std::string& t
 
 absl::Status SimFileSystem::Remove(const std::string& path) {
   if (absl::Status status = Begin(FileCall::kRemove, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   const std::optional<SimDisk::NodeNumber> node = disk_.Find(path);
   if (!node.has_value()) return Missing("remove", path);
   if (disk_.IsDirectory(*node) && !disk_.Names(*node).empty()) {
@@ -250,7 +251,7 @@ absl::Status SimFileSystem::Remove(const std::string& path) {
 
 absl::Status SimFileSystem::SyncDirectory(const std::string& path) {
   if (absl::Status status = Begin(FileCall::kSyncDirectory, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   const std::optional<SimDisk::NodeNumber> node = disk_.Find(path);
   if (!node.has_value()) return Missing("open", path);
   if (!disk_.IsDirectory(*node)) return DiskError("open", path, "Not a directory");
@@ -260,38 +261,38 @@ absl::Status SimFileSystem::SyncDirectory(const std::string& path) {
 
 absl::StatusOr<uint64_t> SimFileSystem::FreeBytes(const std::string& path) {
   if (absl::Status status = Begin(FileCall::kFreeBytes, path); !status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (absl::Status status = End(); !status.ok()) return status;
   return quota_bytes_ - std::min(quota_bytes_, disk_.TotalBytes());
 }
 
 void SimFileSystem::CrashAtCall(uint64_t n, CrashMoment moment) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   (moment == CrashMoment::kBefore ? crash_before_ : crash_after_) = calls_ + n;
 }
 
 void SimFileSystem::FailCall(uint64_t n) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   fail_at_ = calls_ + n;
 }
 
 void SimFileSystem::SetHook(std::function<absl::Status(const FileCallInfo&)> hook) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   hook_ = std::move(hook);
 }
 
 void SimFileSystem::SetQuotaBytes(uint64_t bytes) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   quota_bytes_ = bytes;
 }
 
 void SimFileSystem::Crash() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   crashed_ = true;
 }
 
 void SimFileSystem::Restart(Survival survival) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   disk_.Crash(survival, &random_);
   locks_.clear();
   ++life_;
@@ -302,23 +303,23 @@ void SimFileSystem::Restart(Survival survival) {
 }
 
 bool SimFileSystem::crashed() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return crashed_;
 }
 
 uint64_t SimFileSystem::calls() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return calls_;
 }
 
 uint64_t SimFileSystem::CountOf(FileCall call) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   auto count = counts_.find(call);
   return count == counts_.end() ? 0 : count->second;
 }
 
 std::string SimFileSystem::Contents(const std::string& path) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return disk_.Contents(disk_.Find(path).value());
 }
 
@@ -329,17 +330,17 @@ void SimFileSystem::FlipBit(const std::string& path, uint64_t bit) {
 }
 
 void SimFileSystem::SetContents(const std::string& path, std::string bytes) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   disk_.Replace(disk_.Find(path).value(), std::move(bytes));
 }
 
 SimDisk SimFileSystem::SaveDisk() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return disk_;
 }
 
 void SimFileSystem::LoadDisk(SimDisk disk) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   disk_ = std::move(disk);
   locks_.clear();
   ++life_;

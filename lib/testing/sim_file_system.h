@@ -25,12 +25,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/xoshiro.h"
 #include "quorate/file_system.h"
 #include "testing/sim_disk.h"
@@ -109,23 +108,22 @@ class SimFileSystem final : public FileSystem {
   // Counts the call and decides its fate: OK to go on.
   absl::Status Begin(FileCall call, const std::string& path, uint64_t offset = 0, uint64_t length = 0);
   // To be called when the call has had its effect: an error when the crash falls between effect and result.
-  absl::Status End() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status WriteLocked(SimDisk::NodeNumber node, const std::string& path, uint64_t offset, std::string bytes)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status End();
+  absl::Status WriteLocked(SimDisk::NodeNumber node, const std::string& path, uint64_t offset, std::string bytes);
 
-  mutable absl::Mutex mutex_;
-  Xoshiro random_ ABSL_GUARDED_BY(mutex_);
-  SimDisk disk_ ABSL_GUARDED_BY(mutex_);
-  std::function<absl::Status(const FileCallInfo&)> hook_ ABSL_GUARDED_BY(mutex_);
-  std::set<SimDisk::NodeNumber> locks_ ABSL_GUARDED_BY(mutex_);
-  std::map<FileCall, uint64_t> counts_ ABSL_GUARDED_BY(mutex_);
-  uint64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t fail_at_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t crash_before_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t crash_after_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t quota_bytes_ ABSL_GUARDED_BY(mutex_) = UINT64_MAX;
-  uint64_t life_ ABSL_GUARDED_BY(mutex_) = 1;  // handles of earlier lives are dead
-  bool crashed_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable std::mutex mutex_;
+  Xoshiro random_;                                         // guarded by mutex_
+  SimDisk disk_;                                           // guarded by mutex_
+  std::function<absl::Status(const FileCallInfo&)> hook_;  // guarded by mutex_
+  std::set<SimDisk::NodeNumber> locks_;                    // guarded by mutex_
+  std::map<FileCall, uint64_t> counts_;                    // guarded by mutex_
+  uint64_t calls_ = 0;                                     // guarded by mutex_
+  uint64_t fail_at_ = 0;                                   // guarded by mutex_
+  uint64_t crash_before_ = 0;                              // guarded by mutex_
+  uint64_t crash_after_ = 0;                               // guarded by mutex_
+  uint64_t quota_bytes_ = UINT64_MAX;                      // guarded by mutex_
+  uint64_t life_ = 1;                                      // guarded by mutex_; handles of earlier lives are dead
+  bool crashed_ = false;                                   // guarded by mutex_
 };
 
 }  // namespace quorate::testing

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/xoshiro.h"
 #include "quorate/status.h"
 #include "testing/conformance_support.h"
@@ -147,12 +147,12 @@ absl::Status RefusesWhatDoesNotContinue(LogStoreFixture& fixture) {
 absl::Status CallbacksInOrder(LogStoreFixture& fixture) {
   std::unique_ptr<LogStore> log = fixture.Make();
   QUORATE_EXPECT_OK(OpenExpecting(*log, {}));
-  absl::Mutex mutex;
+  std::mutex mutex;
   std::vector<int> order;
   std::vector<std::string> problems;
   std::atomic<int> count{0};
   const auto note = [&](int number, const absl::Status& status) {
-    absl::MutexLock lock(&mutex);
+    std::lock_guard<std::mutex> lock(mutex);
     order.push_back(number);
     if (!status.ok()) problems.push_back(absl::StrCat(number, ": ", status.ToString()));
     ++count;
@@ -176,7 +176,7 @@ absl::Status CallbacksInOrder(LogStoreFixture& fixture) {
     end = kept_end;
   }
   QUORATE_EXPECT(fixture.RunUntil([&] { return count == 4 * kRounds; }), count.load(), " callbacks of ", 4 * kRounds);
-  absl::MutexLock lock(&mutex);
+  std::lock_guard<std::mutex> lock(mutex);
   QUORATE_EXPECT(problems.empty(), problems.front());
   QUORATE_EXPECT(std::is_sorted(order.begin(), order.end()), "callbacks run in the order of the calls");
   return absl::OkStatus();
@@ -186,14 +186,14 @@ absl::Status NeverInsideTheCall(LogStoreFixture& fixture) {
   std::unique_ptr<LogStore> log = fixture.Make();
   QUORATE_EXPECT_OK(OpenExpecting(*log, {}));
   // A callback that takes the caller's lock would hang (or find it taken) if it ran inside the call.
-  absl::Mutex callers;
+  std::mutex callers;
   std::atomic<int> count{0};
   const auto callback = [&](const auto&) {
-    absl::MutexLock lock(&callers);
+    std::lock_guard<std::mutex> lock(callers);
     ++count;
   };
   {
-    absl::MutexLock lock(&callers);
+    std::lock_guard<std::mutex> lock(callers);
     log->Append({MakeBatch(fixture, Offset(0), Epoch(0), "a")}, callback);
     log->Append({MakeBatch(fixture, Offset(9), Epoch(0), "refused")}, callback);
     log->Read(Offset(0), 1, callback);
@@ -272,12 +272,12 @@ absl::Status DestructionCompletesEverything(LogStoreFixture& fixture) {
   std::unique_ptr<LogStore> log = fixture.Make();
   QUORATE_EXPECT_OK(OpenExpecting(*log, {}));
   constexpr int kCalls = 30;
-  absl::Mutex mutex;
+  std::mutex mutex;
   std::vector<int> order;
   std::string problem;
   int acknowledged = 0;
   const auto note = [&](int number, const absl::Status& status) {
-    absl::MutexLock lock(&mutex);
+    std::lock_guard<std::mutex> lock(mutex);
     order.push_back(number);
     if (status.ok() && number % 3 == 0) acknowledged = number / 3 + 1;
     if (!status.ok() && ReasonOf(status) != Reason::kShuttingDown) problem = status.ToString();
@@ -291,7 +291,7 @@ absl::Status DestructionCompletesEverything(LogStoreFixture& fixture) {
   }
   log.reset();
   {
-    absl::MutexLock lock(&mutex);
+    std::lock_guard<std::mutex> lock(mutex);
     QUORATE_EXPECT(order.size() == 3 * kCalls, order.size(), " callbacks of ", 3 * kCalls, " had run");
     QUORATE_EXPECT(std::is_sorted(order.begin(), order.end()), "callbacks run in the order of the calls");
     QUORATE_EXPECT(problem.empty(), problem);

@@ -26,14 +26,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 
@@ -102,16 +101,16 @@ class ManualExecutor final : public Executor {
   uint64_t NewOwner();
   bool RunOneOf(uint64_t owner);
   void ForgetOwner(uint64_t owner);
-  void MoveDueTimers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MoveDueTimers();
   std::optional<Task> TakeNext();
 
   ManualClock* const clock_;
-  mutable absl::Mutex mutex_;
-  std::deque<Entry> ready_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::pair<Instant, TimerId>, Entry> timers_ ABSL_GUARDED_BY(mutex_);
-  std::map<TimerId, Instant> timer_times_ ABSL_GUARDED_BY(mutex_);
-  TimerId last_timer_ ABSL_GUARDED_BY(mutex_) = kNoTimer;
-  uint64_t last_owner_ ABSL_GUARDED_BY(mutex_) = kNoOwner;
+  mutable std::mutex mutex_;
+  std::deque<Entry> ready_;                              // guarded by mutex_
+  std::map<std::pair<Instant, TimerId>, Entry> timers_;  // guarded by mutex_
+  std::map<TimerId, Instant> timer_times_;               // guarded by mutex_
+  TimerId last_timer_ = kNoTimer;                        // guarded by mutex_
+  uint64_t last_owner_ = kNoOwner;                       // guarded by mutex_
 };
 
 // Serial executors on one ManualExecutor, which outlives them. Destroying one runs what was posted to it, out
