@@ -121,10 +121,13 @@ struct Sink final : PeerHandler {
 };
 
 struct Node {
-  explicit Node(int32_t id, uint16_t port = 0, uint64_t cluster = 500) : identity(Identity(id, cluster)) {
+  explicit Node(int32_t id, uint16_t port = 0, uint64_t cluster = 500,
+                absl::Duration backoff_min = absl::Milliseconds(10))
+      : identity(Identity(id, cluster)) {
     listener = MakeListener(port, log);
     GrpcTransportOptions options;
     options.listener = listener.get();
+    options.reconnect_backoff_min = backoff_min;
     options.log_sink = log;
     transport = NewGrpcTransport(std::move(options));
     REQUIRE(transport->Start(identity, &sink).ok());
@@ -217,28 +220,22 @@ TEST_CASE("a killed peer is reported within milliseconds, and found again when i
     worst_notice = std::max(worst_notice, MillisBetween(killed, a.sink.disconnected_at.load()));
   }
   INFO("noticed after at most " << worst_notice << " ms, back after at most " << worst_return << " ms");
-  // On an idle machine 2 ms and, because the child doesn't call us back, up to the backoff's cap of 500 ms.
-  CHECK(worst_notice < 250);
-  CHECK(worst_return < 1500);
+  // 1 ms on an idle machine, and, because the child doesn't call us back, up to the backoff's cap of 500 ms. The
+  // bounds leave room for a busy one, and for a sanitizer's address space, which the kernel takes down before it closes
+  // a killed process's sockets; keepalive would take 4 seconds.
+  CHECK(worst_notice < 2000);
+  CHECK(worst_return < 3000);
 }
 
-TEST_CASE("peers that know each other meet again at once", "[transport][grpc]") {
-  Node a(1);
-  auto b = std::make_unique<Node>(2);
-  const uint16_t port = b->listener->port();
-  a.transport->SetPeer(NodeId(2), b->endpoint());
-  REQUIRE(WaitFor([&] { return a.sink.connects == 1; }));
-  b.reset();
+TEST_CASE("a hello from a peer ends the backoff towards it", "[transport][grpc]") {
+  const uint16_t port = MakeListener(0)->port();
+  Node a(1, 0, 500, absl::Minutes(10));
+  a.transport->SetPeer(NodeId(2), {"CONTROLLER", "127.0.0.1", port});
   REQUIRE(WaitFor([&] { return a.sink.disconnects == 1; }));
-  // Long enough for the backoff to have reached its cap.
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-  b = std::make_unique<Node>(2, port);
-  const auto back = Clock::now();
-  b->transport->SetPeer(NodeId(1), a.endpoint());
-  REQUIRE(WaitFor([&] { return a.sink.connects == 2; }));
-  const double took = MillisBetween(back, a.sink.connected_at.load());
-  INFO("back after " << took << " ms");
-  CHECK(took < 400);
+  // By itself, a would try again in about ten minutes.
+  Node b(2, port);
+  b.transport->SetPeer(NodeId(1), a.endpoint());
+  CHECK(WaitFor([&] { return a.sink.connects == 1; }));
 }
 
 TEST_CASE("F-N09: a peer of another cluster is refused, and logged once", "[transport][grpc]") {
