@@ -84,6 +84,12 @@ void Lifecycle::OnMetadata(Offset end) {
   });
 }
 
+void Lifecycle::ReportMetadata() {
+  Post([](Lifecycle& self) {
+    if (self.status_.epoch != kNoBrokerEpoch && self.backoff_ == absl::ZeroDuration()) self.HurryUp();
+  });
+}
+
 void Lifecycle::OnControllerChanged() {
   Post([](Lifecycle& self) {
     // A heartbeat to a new controller tells it early that we live; one that waits out a failure need not.

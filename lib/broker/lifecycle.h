@@ -77,6 +77,8 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   // This node has applied the metadata up to `end`. One thread at a time; costs an atomic store unless this is what
   // the broker waits for.
   void OnMetadata(Offset end);
+  // Tells the controller now how far our metadata are: a broker that leaves may go once all others know it.
+  void ReportMetadata();
   // Another controller is active, or one is known again.
   void OnControllerChanged();
   // The host is ready for clients. Until then every heartbeat asks to stay fenced.

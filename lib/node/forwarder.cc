@@ -64,8 +64,8 @@ void Forwarder::Send(ControllerCall call, RpcReply reply) {
   pending->call = std::move(call);
   if (refusal.ok()) {
     const absl::MutexLock lock(&mutex_);
-    if (stopped_) {
-      refusal = MakeError(Reason::kShuttingDown, Outcome::kNotApplied, "this node is shutting down");
+    if (!stopped_.ok()) {
+      refusal = stopped_;
     } else {
       pending->id = ++last_id_;
       pending_.emplace(pending->id, pending);
@@ -229,17 +229,18 @@ void Forwarder::Finish(const PendingPtr& pending, absl::StatusOr<std::string> an
   std::move(reply)(std::move(answer));
 }
 
-void Forwarder::Stop() {
+void Forwarder::Stop(Reason reason, const std::string& why) {
   std::vector<std::pair<PendingPtr, bool>> left;
   {
     const absl::MutexLock lock(&mutex_);
-    stopped_ = true;
+    if (!stopped_.ok()) return;
+    stopped_ = MakeError(reason, Outcome::kNotApplied, why);
     for (const auto& [id, pending] : pending_) left.emplace_back(pending, pending->waiting);
   }
   for (const auto& [pending, waits] : left) {
-    Finish(pending, MakeError(Reason::kShuttingDown, waits ? Outcome::kNotApplied : Outcome::kUnknown,
-                              waits ? "this node is shutting down"
-                                    : "this node shut down before the answer came; the request may still take effect"));
+    Finish(pending,
+           MakeError(reason, waits ? Outcome::kNotApplied : Outcome::kUnknown,
+                     waits ? why : absl::StrCat(why, "; the request was on its way and may still take effect")));
   }
 }
 

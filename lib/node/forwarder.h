@@ -29,6 +29,7 @@
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 #include "quorate/state_machine.h"
+#include "quorate/status.h"
 #include "quorate/transport.h"
 
 namespace quorate::node {
@@ -58,8 +59,9 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   // `active_here`: this node's controller takes requests.
   void OnLeadership(const Leadership& leadership, bool active_here);
 
-  // Refuses new calls, answers those that wait (not applied) and those on their way (unknown).
-  void Stop();
+  // Refuses new calls, answers those that wait (not applied) and those on their way (unknown). `why` is a clause
+  // like "this node is shutting down". The first call counts.
+  void Stop(Reason reason, const std::string& why);
 
  private:
   struct Pending {
@@ -95,7 +97,7 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   NoLeaderText no_leader_text_;  // likewise
 
   absl::Mutex mutex_;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status stopped_ ABSL_GUARDED_BY(mutex_);  // OK: it runs; else what new calls are told
   Leadership leadership_ ABSL_GUARDED_BY(mutex_);
   bool active_here_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;  // of leadership_

@@ -176,7 +176,7 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
       result = *outcome;
     }
     // From here on requests are refused, so that the quorum can come to rest.
-    forwarder_->Stop();
+    forwarder_->Stop(Reason::kShuttingDown, "this node is shutting down");
     auto handed_over = std::make_shared<absl::Notification>();
     auto outcome = std::make_shared<absl::Status>();
     engine_->ShutdownAsync(left(), [handed_over, outcome](absl::Status status) {
@@ -193,6 +193,7 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
 }
 
 void NodeImpl::Dismantle(absl::Duration grace) {
+  if (executor_ == nullptr) return;  // done before, by Shutdown or by a Start that failed
   std::unique_ptr<quorum::Engine> engine;
   {
     const absl::MutexLock lock(&life_);
@@ -203,7 +204,7 @@ void NodeImpl::Dismantle(absl::Duration grace) {
     lifecycle_->Stop();
     isr_keeper_->Stop();
   }
-  if (forwarder_ != nullptr) forwarder_->Stop();
+  if (forwarder_ != nullptr) forwarder_->Stop(Reason::kShuttingDown, "this node was shut down");
   if (engine_ != nullptr) {
     QuorumDescription last = engine_->Describe();
     engine_->Close();

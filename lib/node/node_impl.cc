@@ -209,6 +209,14 @@ void NodeImpl::OnImage(const MetadataImagePtr& image, MetadataDelta delta) {
   if (lifecycle_ != nullptr) {
     isr_keeper_->OnMetadata(image, delta);
     lifecycle_->OnMetadata(image->provenance().end);
+    // The controller lets a broker go when all others have seen it leave (KIP-500). Waiting for their next
+    // heartbeats, as Kafka does, would cost every orderly stop up to one interval.
+    for (const NodeId changed : delta.brokers) {
+      const BrokerInfo* broker = image->FindBroker(changed);
+      if (changed == options_.id || broker == nullptr || !broker->in_controlled_shutdown || broker->fenced) continue;
+      lifecycle_->ReportMetadata();
+      break;
+    }
   }
   hub_.Publish(image, std::move(delta));
   if (image->provenance().epoch != noted_epoch_) {
@@ -237,6 +245,7 @@ void NodeImpl::OnLeadership(const Leadership& leadership) {
 
 void NodeImpl::OnHalted(const absl::Status& cause) {
   active_controller_.OnHalted();
+  forwarder_->Stop(Reason::kHalted, absl::StrCat("this node stopped itself: ", cause.message()));
   // Its image is of yesterday: as a broker it is as good as dead, and the controller will notice.
   if (lifecycle_ != nullptr) {
     lifecycle_->Stop();

@@ -1,0 +1,179 @@
+#include "node/node_cluster.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "quorate/status.h"
+#include "support/catch.h"
+
+namespace quorate::node {
+
+Endpoint NodeCluster::Controllers(int id) const { return {"CONTROLLER", absl::StrCat("node-", id), 9093}; }
+Endpoint NodeCluster::Clients(int id) const { return {"PLAINTEXT", absl::StrCat("node-", id), 9092}; }
+
+NodeCluster::NodeCluster(int voters, int brokers_only, uint64_t seed) : random_(seed) {
+  network_ = InProcessNetwork::Create(&executor_, &clock_);
+  node_network_ = NewInProcessNodeNetwork(network_.get());
+  client_ = network_->MakeRpcClient();
+  std::vector<Voter> initial;
+  for (int id = 1; id <= voters; ++id) {
+    const DirectoryId directory(Uuid(5, 1000 + static_cast<uint64_t>(id)));
+    initial.push_back({{NodeId(id), directory}, {Controllers(id)}, 0, 1});
+  }
+  for (int id = 1; id <= voters + brokers_only; ++id) {
+    auto member = std::make_unique<Member>(seed * 100 + static_cast<uint64_t>(id));
+    NodeOptions& options = member->options;
+    options.id = NodeId(id);
+    options.is_broker = true;
+    options.is_controller = id <= voters;
+    options.listeners = {Clients(id)};
+    if (options.is_controller) options.listeners.push_back(Controllers(id));
+    options.controller_listener_names = {"CONTROLLER"};
+    for (int voter = 1; voter <= voters; ++voter) options.bootstrap_servers.push_back(Controllers(voter));
+    options.log_dirs = {"/data"};
+    member->identity.cluster_id = ClusterId(Uuid(11, 12));
+    member->identity.node_id = options.id;
+    member->identity.directory_id = DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)));
+    if (options.is_controller) member->identity.initial_voters = initial;
+    const absl::Status formatted = FormatDirectory(&member->files, "/data", member->identity);
+    INFO(formatted.ToString());
+    REQUIRE(formatted.ok());
+    members_.push_back(std::move(member));
+  }
+}
+
+NodeCluster::~NodeCluster() {
+  for (auto& member : members_) member->node.reset();
+  client_.reset();
+  executor_.RunUntilIdle();
+}
+
+absl::Status NodeCluster::Start(int id) {
+  Member& member = At(id);
+  NodeDependencies dependencies;
+  dependencies.clock = &clock_;
+  dependencies.random = &random_;
+  dependencies.files = &member.files;
+  dependencies.executors = &executors_;
+  dependencies.network = node_network_;
+  FileStorageOptions storage;
+  storage.path = "/data";
+  storage.segment_bytes = 1u << 20;
+  storage.files = &member.files;
+  storage.executors = &executors_;
+  storage.clock = &clock_;
+  absl::StatusOr<std::unique_ptr<DataDirectory>> directory = DataDirectory::Open(std::move(storage));
+  if (!directory.ok()) return directory.status();
+  dependencies.directory = *std::move(directory);
+  dependencies.on_fault = [&member](absl::Status cause) { member.fault = std::move(cause); };
+  absl::StatusOr<std::unique_ptr<Node>> node = Node::Create(member.options, std::move(dependencies));
+  if (!node.ok()) return node.status();
+  member.node = *std::move(node);
+  return member.node->Start();
+}
+
+void NodeCluster::StartAll() {
+  for (size_t id = 1; id <= members_.size(); ++id) {
+    const absl::Status started = Start(static_cast<int>(id));
+    INFO(started.ToString());
+    REQUIRE(started.ok());
+  }
+  REQUIRE(Await([this] { return AllBrokersRunning(); }));
+}
+
+void NodeCluster::Crash(int id) {
+  Member& member = At(id);
+  member.files.Crash();
+  member.node.reset();
+  member.files.Restart(testing::Survival::kRandom);
+}
+
+absl::Status NodeCluster::ControlledShutdown(int id, absl::Duration timeout) {
+  std::optional<absl::Status> result;
+  At(id).node->BeginControlledShutdown(timeout, [&](absl::Status status) { result = std::move(status); });
+  if (!Await([&] { return result.has_value(); }, absl::Minutes(1))) return absl::InternalError("it never ended");
+  return *result;
+}
+
+void NodeCluster::Isolate(int id, bool isolated) {
+  for (size_t other = 1; other <= members_.size(); ++other) {
+    if (static_cast<int>(other) == id) continue;
+    for (const Endpoint& mine : {Controllers(id), Clients(id)}) {
+      for (const Endpoint& theirs : {Controllers(static_cast<int>(other)), Clients(static_cast<int>(other))}) {
+        network_->SetLink(mine.Address(), theirs.Address(), !isolated);
+        network_->SetLink(theirs.Address(), mine.Address(), !isolated);
+      }
+    }
+  }
+}
+
+bool NodeCluster::Await(absl::FunctionRef<bool()> condition, absl::Duration limit) {
+  return executor_.RunUntilTrue(condition, limit);
+}
+
+int NodeCluster::Controller() {
+  int found = 0;
+  Epoch newest{-1};
+  for (size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i]->node == nullptr) continue;
+    const NodeStatus status = members_[i]->node->status();
+    if (status.active_controller && status.leadership.epoch > newest) {
+      found = static_cast<int>(i) + 1;
+      newest = status.leadership.epoch;
+    }
+  }
+  return found;
+}
+
+int NodeCluster::AwaitController() {
+  Await([this] { return Controller() != 0; });
+  return Controller();
+}
+
+bool NodeCluster::AllBrokersRunning() {
+  for (auto& member : members_) {
+    if (member->node != nullptr && member->node->status().broker != BrokerState::kRunning) return false;
+  }
+  return true;
+}
+
+template <typename T>
+absl::StatusOr<T> NodeCluster::Wait(std::optional<absl::StatusOr<T>>& answer) {
+  if (!Await([&] { return answer.has_value(); }, absl::Minutes(2))) {
+    return absl::InternalError("no answer within two virtual minutes");
+  }
+  return *std::move(answer);
+}
+
+absl::StatusOr<Results> NodeCluster::Create(int at, const std::string& name, int32_t partitions, int16_t replication,
+                                            absl::Duration timeout) {
+  NewTopic topic;
+  topic.name = name;
+  topic.partitions = partitions;
+  topic.replication_factor = replication;
+  std::optional<absl::StatusOr<Results>> answer;
+  At(at).node->CreateTopics({topic}, false, timeout, [&](absl::StatusOr<Results> r) { answer = std::move(r); });
+  return Wait(answer);
+}
+
+absl::StatusOr<Results> NodeCluster::Delete(int at, const std::string& name) {
+  std::optional<absl::StatusOr<Results>> answer;
+  At(at).node->DeleteTopics({name}, absl::Seconds(10), [&](absl::StatusOr<Results> r) { answer = std::move(r); });
+  return Wait(answer);
+}
+
+absl::StatusOr<std::string> NodeCluster::Call(const Endpoint& to, const char* method, std::string payload) {
+  std::optional<absl::StatusOr<std::string>> answer;
+  client_->Call(to, method, std::move(payload), absl::Seconds(10),
+                [&](absl::StatusOr<std::string> bytes) { answer = std::move(bytes); });
+  return Wait(answer);
+}
+
+std::optional<PartitionInfo> NodeCluster::Partition(int at, const std::string& topic, int32_t index) {
+  const MetadataImagePtr image = Image(at);
+  const std::optional<TopicInfo> info = image->FindTopic(topic);
+  if (!info.has_value()) return std::nullopt;
+  return image->FindPartition(info->id, index);
+}
+
+}  // namespace quorate::node
