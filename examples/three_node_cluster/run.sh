@@ -300,9 +300,16 @@ done
 survivors=${survivor_list[0]},${survivor_list[1]}
 printf '\n'
 setup_say "Killing node $leader, the active controller, with SIGKILL"
-result=$("$SETUP_BUILD/bin/failover_probe" "${pids[$leader]}" failover.probe "${survivor_list[@]}") ||
+# In braces with their own stderr, because bash announces there that a process of ours was killed.
+result=''
+{
+  result=$("$SETUP_BUILD/bin/failover_probe" "${pids[$leader]}" failover.probe "${survivor_list[@]}" \
+    2>"$dir/logs/failover_probe.log") && wait "${pids[$leader]}" || true
+} 2>/dev/null
+if [[ -z $result ]]; then
+  cat "$dir/logs/failover_probe.log" >&2
   setup_fail "The cluster didn't survive the loss of node $leader."
-wait "${pids[$leader]}" 2>/dev/null || true   # otherwise bash announces that it was killed
+fi
 unset "pids[$leader]"
 read -r millis new_leader epoch <<<"$result"
 setup_note "${SETUP_GREEN}${SETUP_BOLD}$millis ms${SETUP_OFF} from the kill to the first write that a new controller acknowledged:" \

@@ -27,11 +27,12 @@ int RunDescribe(const QuorumArgs& args, const Context& context) {
   if (!admin.ok()) return Fail(context, admin.status());
   auto quorum = (*admin)->DescribeQuorum();
   if (!quorum.ok()) return Fail(context, quorum.status());
+  const absl::Time now = context.clock->WallNow();
+  FillInLeader(&*quorum, now);
   if (args.status) {
     PrintQuorumStatus(*context.out, args.format, *quorum);
   } else {
-    PrintReplication(*context.out, args.format, *quorum,
-                     args.human_readable ? std::optional(context.clock->WallNow()) : std::nullopt);
+    PrintReplication(*context.out, args.format, *quorum, args.human_readable ? std::optional(now) : std::nullopt);
   }
   return kExitOk;
 }
