@@ -63,7 +63,7 @@ TEST_CASE("M-01: an overtaken store releases what waited for it") {
 }
 
 TEST_CASE("M-02: a restarted leader keeps its vote and never leads its stored epoch again") {
-  OneCore one({.log = OneCore::Log(0, 3, 4), .election = ElectionState{Epoch(4), OneCore::Key(1), NodeId(1)}});
+  OneCore one({.log = OneCore::Log(0, 3, 3), .election = ElectionState{Epoch(4), OneCore::Key(1), NodeId(1)}});
   CHECK(one.core->role() == ReplicaRole::kUnattached);
   one.Request(2, Vote(4, 9, 3));
   CHECK_FALSE(one.Last<VoteResponse>()->granted);

@@ -96,10 +96,8 @@ TEST_CASE("M-16: a follower drops batches that no leader of its epoch would send
 TEST_CASE("M-17: a push of an ended session is dropped") {
   OneCore one({.log = OneCore::Log(0, 4, 1), .election = ElectionState{Epoch(1), ReplicaKey(), kNoNode}});
   one.Follow(2, 3);
-  const FetchResponse late = [&] {
-    FetchResponse push = one.Push({OneCore::Data(4, 3)}, 0);
-    return push;
-  }();
+  // Fits the log as it will be after the truncation, but speaks of the log as it was before.
+  const FetchResponse late = one.Push({OneCore::Data(2, 1)}, 0);
   FetchResponse diverging = one.Push({}, 0);
   diverging.diverging = LogPosition{Epoch(1), Offset(2)};
   one.Receive(one.From(2, diverging));
@@ -368,6 +366,19 @@ TEST_CASE("a fetch that acknowledges nothing new is answered at once") {
   REQUIRE(one.Count<FetchResponse>() == 1);
   CHECK(one.Last<FetchResponse>()->batches.empty());
   CHECK(one.Last<FetchResponse>()->high_watermark == Offset(3));
+}
+
+TEST_CASE("F-N01: a refused position is refused again when the follower repeats its request") {
+  OneCore one({.log = OneCore::Log(0, 4, 2), .election = ElectionState{Epoch(2), ReplicaKey(), kNoNode}});
+  one.Elect();
+  FetchRequest fetch = one.Fetch(9, 9);
+  fetch.last_fetched_epoch = Epoch(1);
+  for (int i = 0; i < 2; ++i) {
+    one.sent.clear();
+    one.Request(2, fetch);
+    REQUIRE(one.Last<FetchResponse>() != nullptr);
+    CHECK(one.Last<FetchResponse>()->diverging.has_value());
+  }
 }
 
 TEST_CASE("fetches of other epochs and with senseless fields are refused, not adopted") {
