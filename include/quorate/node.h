@@ -151,7 +151,7 @@ class Node {
   // Blocks until a leader is known whose first record is committed and applied here, at most for `timeout`.
   virtual absl::Status WaitUntilQuorumUsable(absl::Duration timeout) = 0;
 
-  // What the listeners are bound to, with real ports, and what others are told. Empty before Start.
+  // What the listeners are bound to, with real ports (empty before Start and after Shutdown), and what others are told.
   [[nodiscard]] virtual std::vector<Endpoint> bound_endpoints() const = 0;
   [[nodiscard]] virtual std::vector<Endpoint> advertised_endpoints() const = 0;
 };

@@ -82,7 +82,7 @@ struct Fixture {
     executor.RunUntilIdle();
   }
 
-  ScriptedChannel::Asked Next(absl::Duration within) {
+  ScriptedChannel::Asked Next(absl::Duration within = absl::ZeroDuration()) {
     REQUIRE(executor.RunUntilTrue([&] { return !channel.open.empty(); }, within));
     ScriptedChannel::Asked asked = std::move(channel.open.front());
     channel.open.pop_front();
@@ -311,6 +311,20 @@ TEST_CASE(
     REQUIRE(results.size() == 1);
     CHECK(results[0].ok());
   }
+}
+
+TEST_CASE("Asked to report its metadata, a broker sends a heartbeat now, but not into a failure's pause") {
+  Fixture f;
+  f.Run();
+  f.lifecycle->OnMetadata(Offset(77));
+  f.lifecycle->ReportMetadata();
+  auto beat = f.Next();
+  CHECK(beat.heartbeat->metadata_end == Offset(77));
+  std::move(beat.replied)(MakeError(Reason::kNoLeader, Outcome::kNotApplied, "nobody leads"));
+  f.executor.RunUntilIdle();
+  f.lifecycle->ReportMetadata();
+  CHECK(f.NothingWithin(absl::Milliseconds(70)));
+  CHECK_FALSE(f.NothingWithin(absl::Milliseconds(30)));
 }
 
 TEST_CASE("A shutdown that begins while a heartbeat is on its way is asked for right after it") {

@@ -52,7 +52,7 @@ void Heal(NodeCluster& cluster, const std::set<int>& down, const std::set<int>& 
 }
 
 TEST_CASE("I-02, I-17, F-B04, F-B07: through random failures nothing acknowledged is lost and all nodes agree") {
-  for (uint64_t seed = 1; seed <= 12; ++seed) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
     NodeCluster cluster(3, 0, seed);
     cluster.StartAll();

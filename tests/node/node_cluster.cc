@@ -11,7 +11,7 @@ namespace quorate::node {
 Endpoint NodeCluster::Controllers(int id) const { return {"CONTROLLER", absl::StrCat("node-", id), 9093}; }
 Endpoint NodeCluster::Clients(int id) const { return {"PLAINTEXT", absl::StrCat("node-", id), 9092}; }
 
-NodeCluster::NodeCluster(int voters, int brokers_only, uint64_t seed) : random_(seed) {
+NodeCluster::NodeCluster(int voters, int brokers_only, uint64_t seed, bool static_voters) : random_(seed) {
   network_ = InProcessNetwork::Create(&executor_, &clock_);
   node_network_ = NewInProcessNodeNetwork(network_.get());
   client_ = network_->MakeRpcClient();
@@ -29,12 +29,17 @@ NodeCluster::NodeCluster(int voters, int brokers_only, uint64_t seed) : random_(
     options.listeners = {Clients(id)};
     if (options.is_controller) options.listeners.push_back(Controllers(id));
     options.controller_listener_names = {"CONTROLLER"};
-    for (int voter = 1; voter <= voters; ++voter) options.bootstrap_servers.push_back(Controllers(voter));
+    if (static_voters) {
+      options.static_voters = initial;
+      for (Voter& voter : options.static_voters) voter.key.directory = DirectoryId();
+    } else {
+      for (int voter = 1; voter <= voters; ++voter) options.bootstrap_servers.push_back(Controllers(voter));
+    }
     options.log_dirs = {"/data"};
     member->identity.cluster_id = ClusterId(Uuid(11, 12));
     member->identity.node_id = options.id;
     member->identity.directory_id = DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)));
-    if (options.is_controller) member->identity.initial_voters = initial;
+    if (options.is_controller && !static_voters) member->identity.initial_voters = initial;
     const absl::Status formatted = FormatDirectory(&member->files, "/data", member->identity);
     INFO(formatted.ToString());
     REQUIRE(formatted.ok());

@@ -31,7 +31,8 @@ class NodeCluster {
   };
 
   // Nodes 1 to `voters` are controllers and brokers, those after them brokers only.
-  explicit NodeCluster(int voters, int brokers_only = 0, uint64_t seed = 1);
+  // `static_voters`: the quorum is in the configuration, by id, and not in the directories.
+  explicit NodeCluster(int voters, int brokers_only = 0, uint64_t seed = 1, bool static_voters = false);
   ~NodeCluster();
 
   absl::Status Start(int id);

@@ -248,6 +248,63 @@ TEST_CASE("A request travels one hop at most: a node that doesn't lead refuses a
   CHECK(cluster.Call(cluster.Controllers(controller), kCreateTopics, payload).ok());
 }
 
+TEST_CASE("A static quorum from the configuration works as well, with a broker that only knows its voters") {
+  NodeCluster cluster(3, 1, 1, /*static_voters=*/true);
+  cluster.StartAll();
+  const auto created = cluster.Create(4, "orders", 1, 4);
+  INFO(created.status().ToString());
+  REQUIRE(created.ok());
+  CHECK((*created)[0].status.ok());
+  cluster.Crash(cluster.AwaitController());
+  CHECK(cluster.Create(4, "later", 1, 1).ok());
+}
+
+TEST_CASE("F-B04: a broker that is cut off is fenced, and comes back with its registration when it is heard again") {
+  NodeCluster cluster(3, 1);
+  cluster.StartAll();
+  REQUIRE(cluster.Create(1, "orders", 1, 4).ok());
+  const BrokerEpoch epoch = cluster.At(4).node->status().broker_epoch;
+  cluster.Isolate(4, true);
+  REQUIRE(cluster.Await([&] { return cluster.Image(1)->FindBroker(NodeId(4))->fenced; }, absl::Seconds(15)));
+  CHECK(cluster.Partition(1, "orders", 0)->isr.size() == 3);
+  CHECK(cluster.Partition(1, "orders", 0)->leader != NodeId(4));
+  // Meanwhile it says itself why it can't be heard.
+  CHECK_FALSE(cluster.At(4).node->status().broker_problem.ok());
+  cluster.Isolate(4, false);
+  REQUIRE(cluster.Await([&] { return IsrIs(cluster, 1, "orders", 4); }));
+  CHECK(cluster.At(4).node->status().broker == BrokerState::kRunning);
+  CHECK(cluster.At(4).node->status().broker_epoch == epoch);
+}
+
+TEST_CASE("F-B03: a broker that restarts uncleanly gets a new epoch and leaves the ISRs before it is unfenced") {
+  NodeCluster cluster(3, 1);
+  cluster.StartAll();
+  REQUIRE(cluster.Create(1, "orders", 1, 4).ok());
+  const BrokerEpoch before = cluster.At(4).node->status().broker_epoch;
+  class EpochWatch : public MetadataPublisher {
+   public:
+    void OnMetadata(const MetadataImagePtr& image, const MetadataDelta&) override {
+      const BrokerInfo* broker = image->FindBroker(NodeId(4));
+      if (broker == nullptr || broker->epoch == old || !broker->fenced) return;
+      // Registered anew and still fenced: it must be in no ISR now.
+      ++seen;
+      clean = clean && image->IsrCount(NodeId(4)) == 0;
+    }
+    BrokerEpoch old;
+    int seen = 0;
+    bool clean = true;
+  };
+  auto watch = std::make_shared<EpochWatch>();
+  watch->old = before;
+  cluster.At(1).node->AddPublisher(watch);
+  cluster.Crash(4);
+  REQUIRE(cluster.Start(4).ok());
+  REQUIRE(cluster.Await(
+      [&] { return IsrIs(cluster, 1, "orders", 4) && cluster.At(4).node->status().broker_epoch > before; }));
+  CHECK(watch->seen > 0);
+  CHECK(watch->clean);
+}
+
 class Recorder : public MetadataPublisher {
  public:
   void OnMetadata(const MetadataImagePtr& image, const MetadataDelta& delta) override {
@@ -284,6 +341,10 @@ TEST_CASE("A publisher is shown everything once and then each change; F-H01: one
     REQUIRE(cluster.Await([&] { return !cluster.At(2).fault.ok(); }));
     CHECK(absl::StrContains(cluster.At(2).fault.message(), "the host is unwell"));
     CHECK_FALSE(cluster.At(2).node->status().fault.ok());
+    const auto refused = cluster.Create(2, "here", 1, 1);
+    CHECK(ReasonOf(refused.status()) == Reason::kHalted);
+    CHECK(OutcomeOf(refused.status()) == Outcome::kNotApplied);
+    CHECK(cluster.At(2).node->status().broker == BrokerState::kNotRunning);
     // The others go on without it.
     CHECK(cluster.Create(1, "without", 1, 1).ok());
   }
