@@ -30,6 +30,7 @@ struct MemberFlags {
   int id = 0;
   std::string directory;
   std::vector<std::string> voters;  // id@port:directory-id
+  bool log = false;
 };
 
 absl::StatusOr<MemberOptions> ReadMemberFlags(const MemberFlags& flags) {
@@ -38,6 +39,7 @@ absl::StatusOr<MemberOptions> ReadMemberFlags(const MemberFlags& flags) {
   if (!cluster.ok()) return cluster.status();
   options.cluster_id = *cluster;
   options.directory = flags.directory;
+  options.log = flags.log;
   for (const std::string& text : flags.voters) {
     const std::vector<std::string> parts = absl::StrSplit(text, absl::ByAnyChar("@:"));
     int32_t id = 0;
@@ -75,6 +77,7 @@ int Main(int argc, char** argv) {
   app.add_option("--virtual", virtual_run.elections, "elections under virtual time; 0 leaves them out")
       ->check(CLI::Range(0, 10'000'000));
   app.add_option("--seed", virtual_run.seed, "of the virtual run");
+  app.add_flag("--log", processes.log, "members write their events to standard error, with times");
   app.add_option("--json", json_path, "also write figures and samples there");
   MemberFlags member;
   CLI::App* as_member = app.add_subcommand("member", "one voter; started by the benchmark itself")->group("");
@@ -82,6 +85,7 @@ int Main(int argc, char** argv) {
   as_member->add_option("--id", member.id)->required();
   as_member->add_option("--directory", member.directory)->required();
   as_member->add_option("--voter", member.voters)->required();
+  as_member->add_flag("--log", member.log);
   CLI11_PARSE(app, argc, argv);
 
   if (as_member->parsed()) {

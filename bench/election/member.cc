@@ -22,6 +22,15 @@ void Say(const std::string& line) {
 
 long long NowNanos() { return SystemClock()->Now().nanos(); }
 
+// Every line with the time that the parent's figures are on: to see where the milliseconds of a trial went.
+class StderrSink final : public LogSink {
+ public:
+  bool Enabled(LogLevel) const override { return true; }
+  void Write(LogLevel, absl::string_view component, absl::string_view line) override {
+    absl::FPrintF(stderr, "%d %d %s %s\n", NowNanos(), getpid(), component, line);
+  }
+};
+
 class Nothing final : public StateMachine {
  public:
   absl::Status Apply(absl::Span<const CommittedRecord>) override { return absl::OkStatus(); }
@@ -69,6 +78,8 @@ int RunMember(const MemberOptions& options) {
   absl::StatusOr<std::unique_ptr<GrpcListener>> listener = GrpcListener::Create(std::move(listening));
   if (!listener.ok()) return Fail(listener.status());
 
+  std::shared_ptr<LogSink> log_sink;
+  if (options.log) log_sink = std::make_shared<StderrSink>();
   Nothing state_machine;
   QuorumOptions quorum;
   quorum.cluster_id = options.cluster_id;
@@ -79,7 +90,9 @@ int RunMember(const MemberOptions& options) {
   dependencies.election_state = (*directory)->MakeElectionStateStore();
   GrpcTransportOptions transport;
   transport.listener = listener->get();
+  transport.log_sink = log_sink;
   dependencies.transport = NewGrpcTransport(std::move(transport));
+  dependencies.log_sink = log_sink;
   dependencies.state_machine = &state_machine;
   dependencies.on_fault = [](const absl::Status& cause) { Fail(cause); };
   absl::StatusOr<std::unique_ptr<QuorumNode>> node = QuorumNode::Create(std::move(quorum), std::move(dependencies));

@@ -20,6 +20,7 @@ struct MemberOptions {
   ReplicaKey self;
   std::vector<Voter> voters;
   std::string directory;
+  bool log = false;  // events to standard error
 };
 
 // Runs until standard input ends. Returns the exit code.

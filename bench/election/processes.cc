@@ -115,6 +115,7 @@ absl::Status Cluster::StartMember(Member& member) {
   std::vector<std::string> arguments = {options_.program,       "member",        "--cluster-id",
                                         cluster_id_.ToString(), "--id",          absl::StrCat(member.key.id.value()),
                                         "--directory",          member.directory};
+  if (options_.log) arguments.push_back("--log");
   for (const Voter& voter : voters_) {
     arguments.push_back("--voter");
     arguments.push_back(
@@ -238,8 +239,9 @@ struct Trial {
 };
 
 // Kills `leader` and follows what its survivors say.
-absl::StatusOr<Trial> KillLeader(Cluster& cluster, NodeId leader, int32_t* epoch) {
+absl::StatusOr<Trial> KillLeader(Cluster& cluster, NodeId leader, int32_t* epoch, bool log) {
   const int64_t killed_at = SystemClock()->Now().nanos();
+  if (log) absl::FPrintF(stderr, "%d kill node %d\n", killed_at, leader.value());
   cluster.Kill(cluster.Find(leader));
   const size_t survivors = cluster.members().size() - 1;
   std::map<int32_t, std::map<NodeId, std::pair<NodeId, int64_t>>> known;  // epoch -> member -> (leader, when)
@@ -284,7 +286,7 @@ absl::StatusOr<std::vector<Series>> RunProcesses(const ProcessRunOptions& option
     absl::StatusOr<NodeId> leader = AwaitSteady(cluster, options.voters, &epoch, /*need_ack=*/true);
     if (!leader.ok()) return leader.status();
     for (int kill = 1; kill <= options.kills; ++kill) {
-      absl::StatusOr<Trial> trial = KillLeader(cluster, *leader, &epoch);
+      absl::StatusOr<Trial> trial = KillLeader(cluster, *leader, &epoch, options.log);
       if (!trial.ok()) return trial.status();
       series[0].milliseconds.push_back(trial->known_to_all_ms);
       series[1].milliseconds.push_back(trial->first_write_ms);

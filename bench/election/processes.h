@@ -15,6 +15,7 @@ struct ProcessRunOptions {
   std::string directory;  // data directories go here; created, and removed again if it was not there
   int voters = 3;
   int kills = 50;
+  bool log = false;  // members log their events to standard error, and so does each kill
 };
 
 // Every process that it starts is stopped when it returns, however it returns. Progress goes to standard error.

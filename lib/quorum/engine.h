@@ -108,6 +108,7 @@ class Engine final : private PeerHandler {
   void OnPeerConnected(NodeId peer) override;
 
   // engine_loop.cc
+  void LogPeer(absl::string_view event, NodeId peer) const;
   void Flush();  // the strand's hook
   bool AppendProposals();
   void PerformEffects(raft::Effects effects);

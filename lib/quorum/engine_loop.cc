@@ -18,15 +18,22 @@ void Engine::OnMessage(Message message) {
 void Engine::OnPeerConnected(NodeId peer) {
   RunUnlessStopped([this, peer] {
     connected_.insert(peer);
+    LogPeer("peer_connected", peer);
     core_->PeerConnected(Now(), peer);
   });
 }
 
 void Engine::OnPeerDisconnected(NodeId peer) {
   RunUnlessStopped([this, peer] {
-    connected_.erase(peer);
+    // Said once per loss; a peer that stays away is not worth a line for each attempt.
+    if (connected_.erase(peer) > 0) LogPeer("peer_disconnected", peer);
     core_->PeerDisconnected(Now(), peer);
   });
+}
+
+void Engine::LogPeer(absl::string_view event, NodeId peer) const {
+  if (!dependencies_.log_sink->Enabled(LogLevel::kInfo)) return;
+  dependencies_.log_sink->Write(LogLevel::kInfo, "quorum", absl::StrCat("event=", event, " peer=", peer.value()));
 }
 
 // ---- After every round of events -----------------------------------------------------------------------
@@ -206,7 +213,7 @@ void Engine::UpdateLeadership() {
   if (!leader.endpoints.empty()) now.endpoint = leader.endpoints.front();
   now.is_self = leads && applied_end_ > core_->epoch_start();
   if (now == leadership_) return;
-  if (now.epoch != leadership_.epoch || now.leader != leadership_.leader) {
+  if (now.epoch != leadership_.epoch || now.leader != leadership_.leader || now.is_self) {
     dependencies_.log_sink->Write(
         LogLevel::kInfo, "raft",
         absl::StrCat("event=leadership role=", ToString(core_->role()), " epoch=", now.epoch.value(),
