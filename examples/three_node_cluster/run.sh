@@ -22,6 +22,7 @@ dir=$SETUP_ROOT/build/three_node_cluster
 broker_ports=(9092 19092 29092)
 declare -A pids=()   # node id -> process; only those that we started and that aren't known to have ended
 stage='starting up'
+nodes_started=0
 
 usage() { sed -n '2,/^set -euo/{/^set -euo/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
@@ -107,7 +108,7 @@ port_holder() {
     if [[ $(readlink "$link" 2>/dev/null) == "socket:[$inode]" ]]; then
       pid=${link#/proc/}
       pid=${pid%%/*}
-      REPLY="process $pid ($(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c 1-100))"
+      REPLY="process $pid ($(tr '\0\n' '  ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c 1-80))"
       return 0
     fi
   done
@@ -121,7 +122,7 @@ on_exit() {
     pids=()
     ((status == 0)) || printf 'The nodes that were started are stopped.\n' >&2
   fi
-  if ((status != 0)) && [[ -d $dir/logs ]]; then
+  if ((status != 0 && nodes_started)); then
     printf '%sIt went wrong while %s.%s Logs: %s\n' "$SETUP_RED" "$stage" "$SETUP_OFF" "$dir/logs" >&2
   fi
   exit "$status"
@@ -164,6 +165,7 @@ start_node() {
   # A session of its own: Ctrl-C is for this script, which then stops the nodes in order.
   setsid "$quorate" server "$dir/node-$id.properties" >>"$dir/logs/node-$id.log" 2>&1 </dev/null &
   pids[$id]=$!
+  nodes_started=1
 }
 
 # Waits until node $1 said for the $2nd time that it is ready.
