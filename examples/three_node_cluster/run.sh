@@ -65,7 +65,7 @@ running_node() {
   local file
   REPLY=''
   for file in /proc/[0-9]*/cmdline; do
-    if [[ $(tr '\0' '\n' <"$file" 2>/dev/null) == *$'\nserver\n'"$dir/node-$1.properties"* ]]; then
+    if [[ $(tr '\0' '\n' 2>/dev/null <"$file") == *$'\nserver\n'"$dir/node-$1.properties"* ]]; then
       REPLY=${file#/proc/}
       REPLY=${REPLY%/cmdline}
       return 0
@@ -108,7 +108,7 @@ port_holder() {
     if [[ $(readlink "$link" 2>/dev/null) == "socket:[$inode]" ]]; then
       pid=${link#/proc/}
       pid=${pid%%/*}
-      REPLY="process $pid ($(tr '\0\n' '  ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c 1-80))"
+      REPLY="process $pid ($(tr '\0\n' '  ' 2>/dev/null <"/proc/$pid/cmdline" | cut -c 1-80))"
       return 0
     fi
   done
