@@ -77,12 +77,16 @@ absl::Status NodeImpl::Start() {
 absl::Status NodeImpl::StartParts() {
   if (absl::Status bound = Bind(); !bound.ok()) return bound;
   rpc_client_ = dependencies_.network->MakeRpcClient();
-  forwarder_ = Forwarder::Make(
+  std::shared_ptr<Forwarder> forwarder = Forwarder::Make(
       options_.id, dependencies_.clock, executor_.get(), rpc_client_.get(), options_.waiting_requests_max,
       [this](ControllerCall call, RpcReply reply) { controller_service_.Handle(std::move(call), std::move(reply)); },
       [this](absl::AnyInvocable<void(std::string) &&> done) {
         engine_->RunOnStrand([this, done = std::move(done)]() mutable { std::move(done)(engine_->NoLeaderText()); });
       });
+  {
+    const absl::MutexLock lock(&life_);  // calls may come before the node is started
+    forwarder_ = std::move(forwarder);
+  }
   channel_ = std::make_unique<ForwardingChannel>(forwarder_);
   MakeEngine();
   if (options_.is_broker) MakeBroker();
