@@ -46,7 +46,7 @@ absl::Status CreateUntilAcknowledged(quorate::AdminClient& admin, const std::str
   while (true) {
     auto results = admin.CreateTopics({{.name = topic, .partitions = 1, .replication_factor = 1, .assignments = {}}},
                                       /*validate_only=*/false);
-    const absl::Status status = results.ok() ? results->front().status : results.status();
+    absl::Status status = results.ok() ? results->front().status : results.status();
     if (status.ok() || quorate::KafkaErrorOf(status) == kTopicAlreadyExists) return absl::OkStatus();
     const bool unsure = quorate::OutcomeOf(status) == quorate::Outcome::kUnknown;
     if ((!unsure && !quorate::IsRetriable(status)) || clock->Now() >= deadline) return status;

@@ -19,7 +19,7 @@ using Catch::Matchers::Contains;
 CommandOutput Refused(const std::string& config, const std::vector<std::string>& more = {}) {
   std::vector<std::string> args = {Program(), "server", config};
   args.insert(args.end(), more.begin(), more.end());
-  const CommandOutput result = RunCommand(args, absl::Seconds(40));
+  CommandOutput result = RunCommand(args, absl::Seconds(40));
   CAPTURE(result.text);
   CHECK(result.exit_code == 1);
   CHECK_THAT(result.text, Contains("error: "));
