@@ -118,7 +118,8 @@ class Node {
 
   // Hands over what the broker leads (controlled shutdown), then leadership of the quorum, completes every
   // pending call, closes the ports, stops every thread. OK: no host code is running any more. DeadlineExceeded:
-  // stopped all the same, without an orderly hand-over. Idempotent.
+  // stopped all the same, without an orderly hand-over. The last nodes of a cluster find no majority that could take
+  // over: they give the hand-over up after two seconds, with OK. Idempotent.
   virtual absl::Status Shutdown(absl::Duration deadline) = 0;
   // The first part of Shutdown without blocking: asks the active controller to move away what this
   // broker leads. `done` runs once that is through (OK), was given up at the deadline, or isn't needed. For hosts that

@@ -95,8 +95,8 @@ absl::Status ValidateNodeOptions(const NodeOptions& options);
 
 // Reads Kafka's properties format (Java's: comments, continued lines, escapes). `overrides` are key-value pairs
 // that win over the text, as with `--override k=v`. An error lists every problem at once: line, key,
-// value, and what is allowed. Keys that are unknown, or that Kafka knows and quorate does without, are no
-// error: `warnings` gets a sentence for each, with its line. `file_name` is only for messages.
+// value, and what is allowed. A key that nobody knows is one, with the key that was probably meant; keys that Kafka
+// knows and quorate does without are none: `warnings` gets a sentence for each. `file_name` is only for messages.
 absl::StatusOr<NodeOptions> ParseServerProperties(absl::string_view text, const std::string& file_name,
                                                   const std::vector<std::pair<std::string, std::string>>& overrides,
                                                   std::vector<std::string>* warnings);

@@ -37,6 +37,7 @@ constexpr int16_t kBrokerIdNotRegistered = 102;
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(100);
 // Moving leaderships takes the controller a commit or two; Kafka looks again after as long.
 constexpr absl::Duration kShutdownHeartbeatInterval = absl::Milliseconds(50);
+constexpr absl::Duration kHandOverPatience = absl::Seconds(2);
 
 }  // namespace
 
@@ -220,6 +221,7 @@ void Lifecycle::OnHeartbeatReply(absl::StatusOr<HeartbeatReply> reply) {
     return;
   }
   backoff_ = absl::ZeroDuration();
+  alone_since_.reset();
   const bool had_problem = !status_.problem.ok();
   status_.problem = absl::OkStatus();
   if (status_.state == BrokerState::kPendingControlledShutdown) {
@@ -259,6 +261,7 @@ void Lifecycle::OnFailure(const absl::Status& why) {
                                        " request=", status_.epoch == kNoBrokerEpoch ? "registration" : "heartbeat",
                                        " cause=", why.ToString()));
   Report();
+  if (GivesUpHandOver(why)) return;
   const absl::Duration max = std::max(kBackoffMin, options_.session_timeout / 2);
   backoff_ = backoff_ == absl::ZeroDuration() ? kBackoffMin : std::min(backoff_ * 2, max);
   if (hurry_) {
@@ -269,6 +272,24 @@ void Lifecycle::OnFailure(const absl::Status& why) {
   // Between 80 and 100 percent.
   const absl::Duration jitter = backoff_ / 1000 * static_cast<int64_t>(random_->Below(200));
   ScheduleNext(backoff_ - jitter);
+}
+
+// The last brokers of a cluster that is stopped as a whole find no controller that could relieve them, and there will
+// be none: they don't wait for it until their deadline. An election takes far less than this patience.
+bool Lifecycle::GivesUpHandOver(const absl::Status& why) {
+  if (status_.state != BrokerState::kPendingControlledShutdown) return false;
+  const Reason reason = ReasonOf(why);
+  if (reason != Reason::kNoLeader && reason != Reason::kUnreachable) {
+    alone_since_.reset();
+    return false;
+  }
+  const Instant now = clock_->Now();
+  if (!alone_since_.has_value()) alone_since_ = now;
+  if (now - *alone_since_ < kHandOverPatience) return false;
+  FinishControlledShutdown(
+      MakeError(Reason::kNoLeader, Outcome::kNotApplied,
+                absl::StrCat("there is no active controller to take over what this broker leads: ", why.message())));
+  return true;
 }
 
 void Lifecycle::RegisterAnew(const absl::Status& why) {

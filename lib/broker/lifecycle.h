@@ -85,7 +85,8 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   void SetReady();
 
   // Asks to be relieved. `done` runs exactly once: OK when the controller has moved everything away (or nothing was
-  // registered), DeadlineExceeded after `timeout`, kShuttingDown at Stop. Sends nothing afterwards.
+  // registered), kNoLeader when there is no controller to do so for a while, DeadlineExceeded after `timeout`,
+  // kShuttingDown at Stop. Sends nothing afterwards.
   void BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocable<void(absl::Status) &&> done);
 
   // Sends nothing any more.
@@ -103,6 +104,7 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   void OnHeartbeatReply(absl::StatusOr<HeartbeatReply> reply);
   void OnFailure(const absl::Status& why);
   void OnFenced(const HeartbeatReply& reply);
+  bool GivesUpHandOver(const absl::Status& why);
   void RegisterAnew(const absl::Status& why);
   void ScheduleNext(absl::Duration in);
   void HurryUp();
@@ -138,7 +140,7 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   uint64_t timer_round_ = 0;  // tells the timer that counts from its predecessors
   Executor::TimerId timer_ = Executor::kNoTimer;
   absl::Duration backoff_ = absl::ZeroDuration();
-  int shutdown_heartbeats_ = 0;
+  std::optional<Instant> alone_since_;  // in a controlled shutdown: no controller has answered since
   absl::AnyInvocable<void(absl::Status) &&> shutdown_done_;
 };
 

@@ -28,7 +28,6 @@ int RunDescribe(const QuorumArgs& args, const Context& context) {
   auto quorum = (*admin)->DescribeQuorum();
   if (!quorum.ok()) return Fail(context, quorum.status());
   const absl::Time now = context.clock->WallNow();
-  FillInLeader(&*quorum, now);
   if (args.status) {
     PrintQuorumStatus(*context.out, args.format, *quorum);
   } else {

@@ -84,15 +84,6 @@ std::string ShownTime(absl::Time time, std::optional<absl::Time> ages_from) {
 
 }  // namespace
 
-void FillInLeader(QuorumDescription* quorum, absl::Time now) {
-  for (ReplicaStatus& voter : quorum->voters) {
-    if (voter.key.id != quorum->leader) continue;
-    if (voter.log_end == kNoOffset) voter.log_end = quorum->log_end;
-    if (voter.last_fetch == absl::InfinitePast()) voter.last_fetch = now;
-    if (voter.last_caught_up == absl::InfinitePast()) voter.last_caught_up = now;
-  }
-}
-
 FollowerLag MaxFollowerLag(const QuorumDescription& quorum) {
   FollowerLag lag;
   const Offset leader_end = LeaderEnd(quorum);

@@ -18,9 +18,6 @@ void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescr
 void PrintReplication(std::ostream& out, OutputFormat format, const QuorumDescription& quorum,
                       std::optional<absl::Time> ages_from);
 
-// A leader fetches from nobody: its own row has its log end, and `now` as the time when it last had everything.
-void FillInLeader(QuorumDescription* quorum, absl::Time now);
-
 // How far the slowest voter is behind: records, and milliseconds since it last had everything (-1: unknown).
 struct FollowerLag {
   int64_t records = 0;

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <map>
@@ -30,9 +29,6 @@ constexpr char kComponent[] = "server";
 constexpr absl::Duration kReadyPoll = absl::Milliseconds(50);
 constexpr absl::Duration kFirstComplaint = absl::Seconds(5);
 constexpr absl::Duration kFirstInquiry = absl::Seconds(2);
-// An election takes far less, unless there is no majority.
-constexpr absl::Duration kLeaderPatience = absl::Seconds(3);
-constexpr absl::Duration kStopAfterHandOver = absl::Seconds(10);
 constexpr absl::Duration kInquiryTimeout = absl::Milliseconds(500);
 
 struct ServerArgs {
@@ -203,17 +199,12 @@ class Server {
     Say(absl::StrCat("stopping on ", ::strsignal(signals_->last_signal()), " (a second one ends the process at once)"));
     signals_->LetTheNextOneKill();
     const Instant began = context_.clock->Now();
-    const bool relieved = HandOver(began);
-    const Instant deadline = began + absl::Milliseconds(args_.shutdown_timeout_ms);
-    const absl::Duration left = std::max(deadline - context_.clock->Now(), absl::ZeroDuration());
-    const absl::Status stopped = node_->Shutdown(relieved ? std::min(left, kStopAfterHandOver) : absl::ZeroDuration());
+    const absl::Status stopped = node_->Shutdown(absl::Milliseconds(args_.shutdown_timeout_ms));
     const absl::Status fault = node_->status().fault;
     if (!fault.ok()) return Halted();
     const int64_t millis = absl::ToInt64Milliseconds(context_.clock->Now() - began);
-    if (!relieved) {
-      Say(absl::StrCat("stopped after ", millis, " ms without a hand-over: ",
-                       args_.shutdown_timeout_ms == 0 ? "there was to be none (--shutdown-timeout-ms 0)"
-                                                      : "no majority of controllers is left to take over"));
+    if (args_.shutdown_timeout_ms == 0) {
+      Say(absl::StrCat("stopped after ", millis, " ms without a hand-over (--shutdown-timeout-ms 0)"));
       return kExitOk;
     }
     if (!stopped.ok()) {
@@ -222,29 +213,6 @@ class Server {
     }
     Say(absl::StrCat("stopped in order after ", millis, " ms"));
     return kExitOk;
-  }
-
-  // Lets the controller move away what this broker leads. False when there is nobody to do so: the last nodes of a
-  // cluster that is being stopped find no majority, and needn't wait for one until the deadline.
-  bool HandOver(Instant began) {
-    const absl::Duration limit = absl::Milliseconds(args_.shutdown_timeout_ms);
-    if (limit == absl::ZeroDuration()) return false;
-    // Shared with a continuation that may run as late as in Shutdown.
-    auto done = std::make_shared<std::atomic<bool>>(false);
-    node_->BeginControlledShutdown(limit * 0.7, [this, done](absl::Status) {
-      done->store(true);
-      signals_->Wake();
-    });
-    Instant led = began;
-    while (!done->load()) {
-      signals_->Wait(kReadyPoll);
-      const Instant now = context_.clock->Now();
-      const NodeStatus status = node_->status();
-      if (!status.fault.ok()) return false;
-      if (status.leadership.leader != kNoNode) led = now;
-      if (now - led >= kLeaderPatience || now - began >= limit) return false;
-    }
-    return true;
   }
 
   int Halted() {

@@ -132,15 +132,20 @@ class PropertiesReader {
     Warn(property == nullptr ? 0 : property->line, absl::StrCat(problem.key, " ", problem.message));
   }
 
-  void WarnAboutUnread() {
+  void JudgeUnread() {
     std::vector<const Property*> unread;
     for (const auto& [key, property] : properties_) {
       if (read_.count(key) == 0) unread.push_back(&property);
     }
     std::stable_sort(unread.begin(), unread.end(), [](auto* a, auto* b) { return a->line < b->line; });
     for (const Property* property : unread) {
-      Warn(property->line,
-           absl::StrCat("the key '", Shown(property->key), "' ", node::RemarkOnUnreadKey(property->key)));
+      const node::UnreadKey verdict = node::JudgeUnreadKey(property->key);
+      const std::string text = absl::StrCat("the key '", Shown(property->key), "' ", verdict.remark);
+      if (verdict.tolerated) {
+        Warn(property->line, text);
+      } else {
+        AddProblem(property->line, text);
+      }
     }
   }
 
@@ -316,7 +321,7 @@ absl::StatusOr<NodeOptions> ParseServerProperties(absl::string_view text, const 
   ReadBrokersAndTopics(reader, options);
   for (const node::OptionProblem& problem : node::CheckOptions(options)) reader.Refuse(problem);
   for (const node::OptionProblem& remark : node::QuestionableOptions(options)) reader.Warn(remark);
-  reader.WarnAboutUnread();
+  reader.JudgeUnread();
   if (absl::Status verdict = reader.Verdict(); !verdict.ok()) return verdict;
   return options;
 }

@@ -75,13 +75,15 @@ constexpr Remark kRemarks[] = {
 
 // Kafka's other groups of keys, none of which has a counterpart here.
 constexpr absl::string_view kKafkaGroups[] = {
-    "alter.",      "background.",  "compression.",   "connection.", "connections.", "controlled.shutdown.",
-    "controller.", "create.",      "delegation.",    "delete.",     "eligible.",    "fetch.",
-    "follower.",   "group.",       "inter.broker.",  "kafka.",      "leader.",      "listener.name.",
-    "max.",        "message.",     "metadata.",      "metric.",     "metrics.",     "offset.",
-    "offsets.",    "password.",    "principal.",     "producer.",   "quota.",       "queued.",
-    "remote.",     "replica.",     "replication.",   "request.",    "security.",    "share.",
-    "telemetry.",  "transaction.", "transactional.", "unstable."};
+    "add.",        "advertised.", "alter.",       "authorizer.",  "auto.",       "background.",  "bootstrap.",
+    "broker.",     "client.",     "compression.", "config.",      "connection.", "connections.", "controlled.",
+    "controller.", "cordoned.",   "create.",      "delegation.",  "delete.",     "early.",       "eligible.",
+    "enable.",     "fetch.",      "follower.",    "group.",       "initial.",    "inter.",       "internal.",
+    "kafka.",      "leader.",     "listener.",    "max.",         "message.",    "metadata.",    "metric.",
+    "metrics.",    "offset.",     "offsets.",     "password.",    "principal.",  "producer.",    "quota.",
+    "queued.",     "remote.",     "replica.",     "replication.", "request.",    "reserved.",    "security.",
+    "server.",     "share.",      "streams.",     "super.",       "telemetry.",  "transaction.", "transactional.",
+    "unclean.",    "unstable."};
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -100,7 +102,7 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
-std::string RemarkOnUnreadKey(absl::string_view key) {
+UnreadKey JudgeUnreadKey(absl::string_view key) {
   absl::string_view nearest;
   size_t nearest_distance = 3;  // further away is another word, not a slip
   if (key.size() <= 128) {
@@ -111,15 +113,16 @@ std::string RemarkOnUnreadKey(absl::string_view key) {
       }
     }
   }
-  if (!nearest.empty()) return absl::StrCat("is not known; did you mean '", nearest, "'?");
+  if (!nearest.empty()) return {false, absl::StrCat("is not known; did you mean '", nearest, "'?")};
   for (const Remark& remark : kRemarks) {
     const bool is_group = absl::EndsWith(remark.pattern, ".");
-    if (is_group ? absl::StartsWith(key, remark.pattern) : key == remark.pattern) return std::string(remark.text);
+    if (is_group ? absl::StartsWith(key, remark.pattern) : key == remark.pattern)
+      return {true, std::string(remark.text)};
   }
   for (absl::string_view group : kKafkaGroups) {
-    if (absl::StartsWith(key, group)) return "has no effect here, though Kafka knows such keys";
+    if (absl::StartsWith(key, group)) return {true, "has no effect here, though Kafka knows such keys"};
   }
-  return "is not known";
+  return {false, "is not known, neither here nor to Kafka: correct it, or take the line out"};
 }
 
 }  // namespace quorate::node

@@ -173,7 +173,8 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
         relieved->Notify();
       });
       relieved->WaitForNotification();
-      result = *outcome;
+      // Without an active controller there is nobody to hand over to: that is as orderly as it gets.
+      if (ReasonOf(*outcome) != Reason::kNoLeader) result = *outcome;
     }
     // From here on requests are refused, so that the quorum can come to rest.
     forwarder_->Stop(Reason::kShuttingDown, "this node is shutting down");

@@ -229,6 +229,13 @@ QuorumDescription Engine::Describe() {
     for (const Voter& voter : core_->voters()) {
       out.voters.push_back({voter.key, kNoOffset, absl::InfinitePast(), absl::InfinitePast(), voter.endpoints});
     }
+    if (core_->role() == ReplicaRole::kLeader) {  // its own row is as new as can be
+      for (ReplicaStatus& voter : out.voters) {
+        if (voter.key.Matches(options_.self)) {
+          voter = {voter.key, out.log_end, wall, wall, std::move(voter.endpoints)};
+        }
+      }
+    }
     for (const raft::ReplicaProgress& progress : core_->Progress()) {
       const ReplicaStatus status{
           progress.key, progress.durable_end, to_wall(progress.last_fetch), to_wall(progress.last_caught_up), {}};

@@ -313,6 +313,30 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("A broker that is left without a controller gives its hand-over up, but not for a short election") {
+  Fixture f;
+  f.Run();
+  std::vector<absl::Status> results;
+  f.lifecycle->BeginControlledShutdown(absl::Seconds(60), [&](absl::Status s) { results.push_back(s); });
+  const absl::Status nobody = MakeError(Reason::kNoLeader, Outcome::kNotApplied, "no leader is known");
+  // A controller that comes back in time is asked on.
+  std::move(f.Next(absl::Seconds(1)).replied)(nobody);
+  auto again = f.Next(absl::Seconds(1));
+  CHECK(again.heartbeat->want_shutdown);
+  std::move(again.replied)(HeartbeatReply{true, false, false});
+  const Instant alone = f.clock.Now();
+  while (results.empty()) {
+    auto beat = f.Next(absl::Seconds(2));
+    std::move(beat.replied)(nobody);
+    f.executor.RunUntilIdle();
+    REQUIRE(f.clock.Now() - alone < absl::Seconds(5));
+  }
+  CHECK(f.clock.Now() - alone >= absl::Seconds(2));
+  CHECK(ReasonOf(results[0]) == Reason::kNoLeader);
+  CHECK(f.status.state == BrokerState::kShuttingDown);
+  CHECK(f.NothingWithin(absl::Seconds(30)));
+}
+
 TEST_CASE("Asked to report its metadata, a broker sends a heartbeat now, but not into a failure's pause") {
   Fixture f;
   f.Run();

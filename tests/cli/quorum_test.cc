@@ -109,19 +109,6 @@ TEST_CASE("A voter that was never heard of makes the lag in time unknown, not ne
   CHECK(MaxFollowerLag(QuorumDescription{}).records == 0);
 }
 
-TEST_CASE("The leader's own row is filled in: it fetches from nobody", "[cli]") {
-  QuorumDescription quorum = Example();
-  ReplicaStatus& leader = quorum.voters[1];
-  leader.log_end = kNoOffset;
-  leader.last_fetch = leader.last_caught_up = absl::InfinitePast();
-  FillInLeader(&quorum, kNow);
-  CHECK(leader.log_end == Offset(105));
-  CHECK(leader.last_fetch == kNow);
-  CHECK(MaxFollowerLag(quorum).records == 15);
-  CHECK(MaxFollowerLag(quorum).millis == 400);
-  CHECK(quorum.observers[0].last_fetch == absl::InfinitePast());
-}
-
 TEST_CASE("describe wants exactly one of its reports", "[cli]") {
   CHECK_THAT(Describe(Example(), {}).err, Contains("One of --status or --replication must be specified"));
   CHECK_THAT(Describe(Example(), {"--status", "--replication"}).err, Contains("Only one of --status or --replication"));

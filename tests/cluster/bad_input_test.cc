@@ -58,12 +58,16 @@ TEST_CASE("A server says what is wrong with its configuration or directory", "[c
   }
 }
 
-TEST_CASE("An unknown key is named with its line, and doesn't keep a KRaft configuration from working", "[cluster]") {
+TEST_CASE("A key that nobody knows is refused with its line; one of Kafka's without effect is only named",
+          "[cluster]") {
   Cluster cluster;
-  cluster.WriteConfig("node-1.properties", 1, cluster.data(1), "num.partitons=3\n");
+  cluster.WriteConfig("slip.properties", 1, cluster.data(1), "num.partitons=3\n");
+  CHECK_THAT(Refused(cluster.path("slip.properties")).text,
+             Contains("slip.properties:9") && Contains("num.partitons") && Contains("did you mean 'num.partitions'?"));
+  cluster.WriteConfig("node-1.properties", 1, cluster.data(1), "log.retention.hours=168\n");
   for (int id = 1; id <= 2; ++id) cluster.Start(id);
   REQUIRE(cluster.WaitUntilInService({1, 2}));
-  CHECK_THAT(ReadText(cluster.log(1)), Contains("node-1.properties:9") && Contains("num.partitons"));
+  CHECK_THAT(ReadText(cluster.log(1)), Contains("node-1.properties:9") && Contains("log.retention.hours"));
 }
 
 TEST_CASE("A directory or a port that is in use is refused, and its holder isn't disturbed", "[cluster]") {

@@ -239,22 +239,31 @@ TEST_CASE("F-X08: a value can't forge lines in a message") {
   CHECK_FALSE(absl::StrContains(message, "\nFATAL"));
 }
 
-TEST_CASE("Keys that aren't read are remarked on, with a suggestion for slips") {
+TEST_CASE("Kafka's keys that have no effect here are remarked on") {
   const Result result =
       Parse(absl::StrCat(kCombined,
-                         "controller.quorum.voter=1\nzookeeper.connect=z:2181\nmy.own.key=1\n"
+                         "zookeeper.connect=z:2181\nlog.retention.ms=1\n"
                          "authorizer.class.name=A\nnum.partitions=2\nbroker.session.timeout.ms=100\n"));
+  INFO(result.options.status());
   REQUIRE(result.options.ok());
   CHECK(result.options->num_partitions == 2);
   INFO(result.warnings);
-  CHECK(absl::StrContains(result.warnings,
-                          ":18: the key 'controller.quorum.voter' is not known; did you mean "
-                          "'controller.quorum.voters'?"));
-  CHECK(absl::StrContains(result.warnings, ":19: the key 'zookeeper.connect' belongs to ZooKeeper"));
-  CHECK(absl::StrContains(result.warnings, ":20: the key 'my.own.key' is not known"));
-  CHECK(absl::StrContains(result.warnings, ":21: the key 'authorizer.class.name' has no effect"));
-  CHECK(absl::StrContains(result.warnings, ":22: num.partitions is set a second time (first in line 13)"));
-  CHECK(absl::StrContains(result.warnings, "server.properties:23: broker.session.timeout.ms is less than twice"));
+  CHECK(absl::StrContains(result.warnings, ":18: the key 'zookeeper.connect' belongs to ZooKeeper"));
+  CHECK(absl::StrContains(result.warnings, ":19: the key 'log.retention.ms' has no effect"));
+  CHECK(absl::StrContains(result.warnings, ":20: the key 'authorizer.class.name' has no effect"));
+  CHECK(absl::StrContains(result.warnings, ":21: num.partitions is set a second time (first in line 13)"));
+  CHECK(absl::StrContains(result.warnings, "server.properties:22: broker.session.timeout.ms is less than twice"));
+}
+
+TEST_CASE("A key that nobody knows is an error, with its line and what was probably meant") {
+  const Result result = Parse(absl::StrCat(kCombined, "controller.quorum.voter=1\nmy.own.key=1\n"));
+  REQUIRE_FALSE(result.options.ok());
+  const std::string message(result.options.status().message());
+  INFO(message);
+  CHECK(absl::StrContains(message, "server.properties has 2 problems:\n"));
+  CHECK(absl::StrContains(
+      message, ":18: the key 'controller.quorum.voter' is not known; did you mean 'controller.quorum.voters'?"));
+  CHECK(absl::StrContains(message, ":19: the key 'my.own.key' is not known, neither here nor to Kafka"));
 }
 
 TEST_CASE("Options that a host filled in go through the same rules") {

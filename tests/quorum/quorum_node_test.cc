@@ -2,6 +2,8 @@
 
 #include "quorate/quorum_node.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
@@ -238,6 +240,27 @@ TEST_CASE("destroying a node completes what it still had (F-H05)", "[quorum][nod
   }
   cluster.At(leader).node.reset();
   CHECK(completed == 20);
+}
+
+TEST_CASE("the leader describes every voter, itself included", "[quorum][node]") {
+  QuorumCluster cluster(3);
+  cluster.StartAll();
+  const int leader = cluster.AwaitLeader();
+  REQUIRE(cluster.Propose(leader, {"1"}).ok());
+  REQUIRE(cluster.Await([&] {
+    const QuorumDescription now = cluster.At(leader).node->Describe();
+    return std::all_of(now.voters.begin(), now.voters.end(),
+                       [&](const ReplicaStatus& voter) { return voter.log_end == now.log_end; });
+  }));
+  const QuorumDescription quorum = cluster.At(leader).node->Describe();
+  CHECK(quorum.role == ReplicaRole::kLeader);
+  REQUIRE(quorum.voters.size() == 3);
+  for (const ReplicaStatus& voter : quorum.voters) {
+    CHECK(voter.last_fetch > absl::InfinitePast());
+    CHECK(voter.last_caught_up > absl::InfinitePast());
+    CHECK(voter.endpoints.size() == 1);
+  }
+  CHECK(quorum.observers.empty());
 }
 
 TEST_CASE("options are checked all at once", "[quorum][node]") {
