@@ -2,12 +2,12 @@
 #include "quorate/admin_client.h"
 
 #include <algorithm>
-#include <functional>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "node/admin_codec.h"
 #include "node/methods.h"
 #include "quorate/status.h"
@@ -105,25 +105,24 @@ class RpcAdminClient final : public AdminClient {
       if (index + 1 == servers_.size()) {
         const absl::Duration pause = std::min(kRetryPause, deadline - SystemClock()->Now());
         if (pause <= absl::ZeroDuration()) return Failure(errors);
-        absl::Mutex mutex;
-        const absl::MutexLock lock(&mutex);
-        mutex.AwaitWithTimeout(absl::Condition(
-                                   +[](bool* never) { return *never; }, &never_),
-                               pause);
+        std::this_thread::sleep_for(absl::ToChronoNanoseconds(pause));
       }
     }
   }
 
   absl::StatusOr<std::string> CallOnce(const Endpoint& server, const char* method, const std::string& payload,
                                        absl::Duration timeout) {
-    absl::StatusOr<std::string> answer;
-    absl::Notification answered;
+    std::mutex mutex;
+    std::condition_variable answered;
+    std::optional<absl::StatusOr<std::string>> answer;
     rpc_->Call(server, method, payload, timeout, [&](absl::StatusOr<std::string> bytes) {
+      const std::lock_guard<std::mutex> lock(mutex);
       answer = std::move(bytes);
-      answered.Notify();
+      answered.notify_one();  // under the lock: the waiter's frame may be gone as soon as it is free
     });
-    answered.WaitForNotification();
-    return answer;
+    std::unique_lock<std::mutex> lock(mutex);
+    answered.wait(lock, [&] { return answer.has_value(); });
+    return *std::move(answer);
   }
 
   static absl::Status Explain(const Endpoint& server, const absl::Status& error) {
@@ -157,7 +156,6 @@ class RpcAdminClient final : public AdminClient {
   const std::vector<Endpoint> servers_;
   const absl::Duration timeout_;
   const std::unique_ptr<RpcClient> rpc_;
-  bool never_ = false;
 };
 
 }  // namespace

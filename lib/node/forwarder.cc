@@ -63,7 +63,7 @@ void Forwarder::Send(ControllerCall call, RpcReply reply) {
   pending->deadline = clock_->Now() + call.timeout;
   pending->call = std::move(call);
   if (refusal.ok()) {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!stopped_.ok()) {
       refusal = stopped_;
     } else {
@@ -86,7 +86,7 @@ void Forwarder::Try(const PendingPtr& pending) {
   uint64_t generation = 0;
   absl::Status refusal;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (pending_.count(pending->id) == 0) return;
     if (pending->waiting) {
       pending->waiting = false;
@@ -135,7 +135,7 @@ void Forwarder::OnAnswer(const PendingPtr& pending, uint64_t generation, absl::S
   }
   bool try_now = false;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (pending_.count(pending->id) == 0) return;
     pending->last_error = answer.status();
     pending->pause = pending->pause == absl::ZeroDuration() ? kPauseMin : std::min(pending->pause * 2, kPauseMax);
@@ -158,7 +158,7 @@ bool Forwarder::WaitLocked(const PendingPtr& pending, absl::Duration retry_in) {
   if (retry_in == absl::InfiniteDuration()) return true;
   executor_->PostAt(clock_->Now() + retry_in, [self = shared_from_this(), pending, round] {
     {
-      const absl::MutexLock lock(&self->mutex_);
+      const std::lock_guard<std::mutex> lock(self->mutex_);
       if (!pending->waiting || pending->wait_round != round) return;
     }
     self->Try(pending);
@@ -169,7 +169,7 @@ bool Forwarder::WaitLocked(const PendingPtr& pending, absl::Duration retry_in) {
 void Forwarder::OnLeadership(const Leadership& leadership, bool active_here) {
   std::vector<PendingPtr> ready;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (leadership == leadership_ && active_here == active_here_) return;
     leadership_ = leadership;
     active_here_ = active_here;
@@ -188,7 +188,7 @@ void Forwarder::OnDeadline(const PendingPtr& pending) {
   bool waits = false;
   bool has_leader = false;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (pending_.count(pending->id) == 0) return;
     waits = pending->waiting;
     has_leader = leadership_.leader != kNoNode && leadership_.leader != self_;
@@ -217,7 +217,7 @@ void Forwarder::OnDeadline(const PendingPtr& pending) {
 void Forwarder::Finish(const PendingPtr& pending, absl::StatusOr<std::string> answer) {
   RpcReply reply;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (pending_.erase(pending->id) == 0) return;
     if (pending->waiting) {
       pending->waiting = false;
@@ -232,7 +232,7 @@ void Forwarder::Finish(const PendingPtr& pending, absl::StatusOr<std::string> an
 void Forwarder::Stop(Reason reason, const std::string& why) {
   std::vector<std::pair<PendingPtr, bool>> left;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!stopped_.ok()) return;
     stopped_ = MakeError(reason, Outcome::kNotApplied, why);
     for (const auto& [id, pending] : pending_) left.emplace_back(pending, pending->waiting);

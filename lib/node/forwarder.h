@@ -19,13 +19,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 #include "quorate/state_machine.h"
@@ -84,9 +83,9 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   void OnAnswer(const PendingPtr& pending, uint64_t generation, absl::StatusOr<std::string> answer);
   void OnDeadline(const PendingPtr& pending);
   void Finish(const PendingPtr& pending, absl::StatusOr<std::string> answer);
-  // False when too many wait already.
-  bool WaitLocked(const PendingPtr& pending, absl::Duration retry_in) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status NotHereError() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Both with mutex_ held. False when too many wait already.
+  bool WaitLocked(const PendingPtr& pending, absl::Duration retry_in);
+  absl::Status NotHereError() const;
 
   const NodeId self_;
   Clock* const clock_;
@@ -96,14 +95,14 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   LocalHandler local_;           // thread-safe, as its maker promises
   NoLeaderText no_leader_text_;  // likewise
 
-  absl::Mutex mutex_;
-  absl::Status stopped_ ABSL_GUARDED_BY(mutex_);  // OK: it runs; else what new calls are told
-  Leadership leadership_ ABSL_GUARDED_BY(mutex_);
-  bool active_here_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;  // of leadership_
-  uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<uint64_t, PendingPtr> pending_ ABSL_GUARDED_BY(mutex_);  // all that have no answer yet
-  size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::mutex mutex_;      // guards all below, and what is in Pending
+  absl::Status stopped_;  // OK: it runs; else what new calls are told
+  Leadership leadership_;
+  bool active_here_ = false;
+  uint64_t generation_ = 0;  // of leadership_
+  uint64_t last_id_ = 0;
+  std::map<uint64_t, PendingPtr> pending_;  // all that have no answer yet
+  size_t waiting_ = 0;
 };
 
 }  // namespace quorate::node

@@ -1,31 +1,43 @@
 // A node's calls while it runs, and its end. How it is put together is in node_impl.cc.
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "node/admin_codec.h"
 #include "node/methods.h"
 #include "node/node_impl.h"
 #include "quorate/status.h"
 
 namespace quorate::node {
+namespace {
+
+// Real time, for threads that block. A timeout beyond a year is as good as none, and the clock's type holds it.
+std::chrono::steady_clock::time_point DeadlineIn(absl::Duration timeout) {
+  return std::chrono::steady_clock::now() +
+         absl::ToChronoNanoseconds(std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365)));
+}
+
+}  // namespace
 
 // ---- Calls ---------------------------------------------------------------------------------------------
 
 uint64_t NodeImpl::AddPublisher(std::shared_ptr<MetadataPublisher> publisher) {
-  const absl::ReaderMutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   return hub_.Add(std::move(publisher));
 }
 
 uint64_t NodeImpl::WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) {
-  const absl::ReaderMutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   return hub_.Watch(std::move(watcher));
 }
 
 QuorumDescription NodeImpl::DescribeQuorum() const {
-  const absl::ReaderMutexLock lock(&life_);
-  return alive_ ? engine_->Describe() : last_quorum_;
+  QuorumDescription now;
+  if (UseEngine([&now](quorum::Engine& engine) { now = engine.Describe(); })) return now;
+  const std::lock_guard<std::mutex> lock(life_);
+  return last_quorum_;
 }
 
 void NodeImpl::CreateTopics(std::vector<NewTopic> topics, bool validate_only, absl::Duration timeout,
@@ -51,7 +63,7 @@ void NodeImpl::SendTopics(const char* method, std::string payload, absl::Duratio
   };
   std::shared_ptr<Forwarder> forwarder;
   {
-    const absl::ReaderMutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     forwarder = forwarder_;
   }
   bool forwarded = false;
@@ -74,7 +86,7 @@ void NodeImpl::SendTopics(const char* method, std::string payload, absl::Duratio
 NodeStatus NodeImpl::status() const {
   NodeStatus now;
   {
-    const absl::MutexLock lock(&state_mutex_);
+    const std::lock_guard<std::mutex> lock(state_mutex_);
     now = state_;
   }
   now.metadata = slot_.Load()->provenance();
@@ -82,14 +94,14 @@ NodeStatus NodeImpl::status() const {
 }
 
 std::vector<Endpoint> NodeImpl::bound_endpoints() const {
-  const absl::ReaderMutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   std::vector<Endpoint> bound;
   for (const BoundListener& listener : listeners_) bound.push_back(listener.bound);
   return bound;
 }
 
 std::vector<Endpoint> NodeImpl::advertised_endpoints() const {
-  const absl::ReaderMutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   return advertised_;
 }
 
@@ -100,11 +112,9 @@ absl::Status NodeImpl::WaitUntilBrokerRunning(absl::Duration timeout) {
     return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
                      absl::StrCat("node ", options_.id.value(), " is no broker (process.roles)"));
   }
-  const absl::MutexLock lock(&state_mutex_);
-  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_mutex_) {
-    return state_.broker == BrokerState::kRunning || !state_.fault.ok();
-  };
-  state_mutex_.AwaitWithTimeout(absl::Condition(&settled), timeout);
+  std::unique_lock<std::mutex> lock(state_mutex_);
+  state_changed_.wait_until(lock, DeadlineIn(timeout),
+                            [this] { return state_.broker == BrokerState::kRunning || !state_.fault.ok(); });
   if (!state_.fault.ok()) return state_.fault;
   if (state_.broker == BrokerState::kRunning) return absl::OkStatus();
   std::string message = absl::StrCat("broker ", options_.id.value(), " is still ", ToString(state_.broker), " after ",
@@ -115,12 +125,12 @@ absl::Status NodeImpl::WaitUntilBrokerRunning(absl::Duration timeout) {
 
 absl::Status NodeImpl::WaitUntilQuorumUsable(absl::Duration timeout) {
   {
-    const absl::MutexLock lock(&state_mutex_);
+    std::unique_lock<std::mutex> lock(state_mutex_);
     // A record of the leader's epoch is committed and applied here: the leader has a majority.
-    const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_mutex_) {
+    const auto settled = [this] {
       return (state_.leadership.leader != kNoNode && metadata_epoch_ >= state_.leadership.epoch) || !state_.fault.ok();
     };
-    const bool in_time = state_mutex_.AwaitWithTimeout(absl::Condition(&settled), timeout);
+    const bool in_time = state_changed_.wait_until(lock, DeadlineIn(timeout), settled);
     if (!state_.fault.ok()) return state_.fault;
     if (in_time) return absl::OkStatus();
   }
@@ -129,17 +139,30 @@ absl::Status NodeImpl::WaitUntilQuorumUsable(absl::Duration timeout) {
 }
 
 std::string NodeImpl::WhyNoLeader() {
-  const absl::ReaderMutexLock lock(&life_);
   std::string text = "no leader is known: the node isn't running";
-  if (alive_) engine_->RunOnStrandAndWait([&] { text = engine_->NoLeaderText(); });
+  UseEngine([&text](quorum::Engine& engine) { engine.RunOnStrandAndWait([&] { text = engine.NoLeaderText(); }); });
   return text;
+}
+
+bool NodeImpl::UseEngine(absl::FunctionRef<void(quorum::Engine&)> use) const {
+  quorum::Engine* engine = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(life_);
+    if (!alive_) return false;
+    ++engine_users_;
+    engine = engine_.get();
+  }
+  use(*engine);
+  const std::lock_guard<std::mutex> lock(life_);
+  if (--engine_users_ == 0) engine_unused_.notify_all();
+  return true;
 }
 
 // ---- The end -------------------------------------------------------------------------------------------
 
 void NodeImpl::BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocable<void(absl::Status) &&> done) {
   {
-    const absl::ReaderMutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     if (alive_ && lifecycle_ != nullptr && options_.controlled_shutdown) {
       lifecycle_->BeginControlledShutdown(timeout, [this, done = std::move(done)](absl::Status result) mutable {
         RunOnApply(
@@ -152,11 +175,11 @@ void NodeImpl::BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocabl
 }
 
 absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
-  const absl::MutexLock one_at_a_time(&shutdown_);
+  const std::lock_guard<std::mutex> one_at_a_time(shutdown_);
   if (is_shut_down_) return shutdown_result_;
   bool alive = false;
   {
-    const absl::MutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     shutting_down_ = true;
     alive = alive_;
   }
@@ -165,27 +188,25 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
   absl::Status result;
   if (alive && status().fault.ok()) {
     if (lifecycle_ != nullptr && options_.controlled_shutdown && deadline > absl::ZeroDuration()) {
-      auto relieved = std::make_shared<absl::Notification>();
-      auto outcome = std::make_shared<absl::Status>();
+      std::promise<absl::Status> relieved;
+      std::future<absl::Status> outcome = relieved.get_future();
       // The rest of the time is for the quorum's own hand-over.
-      lifecycle_->BeginControlledShutdown(left() * 0.7, [relieved, outcome](absl::Status status) {
-        *outcome = std::move(status);
-        relieved->Notify();
+      lifecycle_->BeginControlledShutdown(left() * 0.7, [relieved = std::move(relieved)](absl::Status status) mutable {
+        relieved.set_value(std::move(status));
       });
-      relieved->WaitForNotification();
+      const absl::Status moved = outcome.get();
       // Without an active controller there is nobody to hand over to: that is as orderly as it gets.
-      if (ReasonOf(*outcome) != Reason::kNoLeader) result = *outcome;
+      if (ReasonOf(moved) != Reason::kNoLeader) result = moved;
     }
     // From here on requests are refused, so that the quorum can come to rest.
     forwarder_->Stop(Reason::kShuttingDown, "this node is shutting down");
-    auto handed_over = std::make_shared<absl::Notification>();
-    auto outcome = std::make_shared<absl::Status>();
-    engine_->ShutdownAsync(left(), [handed_over, outcome](absl::Status status) {
-      *outcome = std::move(status);
-      handed_over->Notify();
+    std::promise<absl::Status> handed_over;
+    std::future<absl::Status> outcome = handed_over.get_future();
+    engine_->ShutdownAsync(left(), [handed_over = std::move(handed_over)](absl::Status status) mutable {
+      handed_over.set_value(std::move(status));
     });
-    handed_over->WaitForNotification();
-    if (result.ok()) result = *outcome;
+    const absl::Status quorum = outcome.get();
+    if (result.ok()) result = quorum;
   }
   Dismantle(std::min(left(), absl::Seconds(1)));
   is_shut_down_ = true;
@@ -197,9 +218,10 @@ void NodeImpl::Dismantle(absl::Duration grace) {
   if (executor_ == nullptr) return;  // done before, by Shutdown or by a Start that failed
   std::unique_ptr<quorum::Engine> engine;
   {
-    const absl::MutexLock lock(&life_);
+    std::unique_lock<std::mutex> lock(life_);
     shutting_down_ = true;
     alive_ = false;
+    engine_unused_.wait(lock, [this] { return engine_users_ == 0; });
   }
   if (lifecycle_ != nullptr) {
     lifecycle_->Stop();
@@ -209,7 +231,7 @@ void NodeImpl::Dismantle(absl::Duration grace) {
   if (engine_ != nullptr) {
     QuorumDescription last = engine_->Describe();
     engine_->Close();
-    const absl::MutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     last_quorum_ = std::move(last);
     engine = std::move(engine_);
   }
@@ -221,13 +243,13 @@ void NodeImpl::Dismantle(absl::Duration grace) {
   hub_.Stop();
   std::unique_ptr<Executor> apply;
   {
-    const absl::MutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     apply = std::move(apply_);
     listeners_.clear();
   }
   apply.reset();
   dependencies_.directory.reset();
-  const absl::MutexLock lock(&state_mutex_);
+  const std::lock_guard<std::mutex> lock(state_mutex_);
   state_.running = false;
   state_.active_controller = false;
   state_.broker = BrokerState::kNotRunning;

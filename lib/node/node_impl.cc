@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "node/admin_codec.h"
 #include "node/methods.h"
 #include "node/options_check.h"
@@ -61,7 +60,7 @@ NodeImpl::~NodeImpl() { Dismantle(absl::ZeroDuration()); }
 
 absl::Status NodeImpl::Start() {
   {
-    const absl::MutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     if (started_ || shutting_down_) {
       return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "a node can be started once");
     }
@@ -84,7 +83,7 @@ absl::Status NodeImpl::StartParts() {
         engine_->RunOnStrand([this, done = std::move(done)]() mutable { std::move(done)(engine_->NoLeaderText()); });
       });
   {
-    const absl::MutexLock lock(&life_);  // calls may come before the node is started
+    const std::lock_guard<std::mutex> lock(life_);  // calls may come before the node is started
     forwarder_ = std::move(forwarder);
   }
   channel_ = std::make_unique<ForwardingChannel>(forwarder_);
@@ -92,7 +91,7 @@ absl::Status NodeImpl::StartParts() {
   if (options_.is_broker) MakeBroker();
   ServeRpc();
   {
-    const absl::MutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     alive_ = true;
   }
   if (absl::Status started = engine_->Start(); !started.ok()) return started;
@@ -100,7 +99,7 @@ absl::Status NodeImpl::StartParts() {
     if (absl::Status started = bound.listener->Start(); !started.ok()) return started;
   }
   {
-    const absl::MutexLock lock(&state_mutex_);
+    const std::lock_guard<std::mutex> lock(state_mutex_);
     state_.running = true;
   }
   if (lifecycle_ != nullptr) {
@@ -129,7 +128,7 @@ absl::Status NodeImpl::Bind() {
       advertised.push_back(std::move(endpoint));
     }
   }
-  const absl::MutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   listeners_ = std::move(bound);
   advertised_ = std::move(advertised);
   return absl::OkStatus();
@@ -161,7 +160,7 @@ void NodeImpl::MakeEngine() {
   applier_.Attach(engine.get());
   active_controller_.Attach(engine.get());
   controller_service_.Attach(engine.get());
-  const absl::MutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   engine_ = std::move(engine);
 }
 
@@ -225,8 +224,9 @@ void NodeImpl::OnImage(const MetadataImagePtr& image, MetadataDelta delta) {
   hub_.Publish(image, std::move(delta));
   if (image->provenance().epoch != noted_epoch_) {
     noted_epoch_ = image->provenance().epoch;
-    const absl::MutexLock lock(&state_mutex_);
+    const std::lock_guard<std::mutex> lock(state_mutex_);
     metadata_epoch_ = noted_epoch_;
+    state_changed_.notify_all();
   }
 }
 
@@ -242,9 +242,10 @@ void NodeImpl::OnLeadership(const Leadership& leadership) {
     lifecycle_->OnControllerChanged();
     isr_keeper_->OnControllerChanged();
   }
-  const absl::MutexLock lock(&state_mutex_);
+  const std::lock_guard<std::mutex> lock(state_mutex_);
   state_.leadership = leadership;
   state_.active_controller = active;
+  state_changed_.notify_all();
 }
 
 void NodeImpl::OnHalted(const absl::Status& cause) {
@@ -255,9 +256,10 @@ void NodeImpl::OnHalted(const absl::Status& cause) {
     lifecycle_->Stop();
     isr_keeper_->Stop();
   }
-  const absl::MutexLock lock(&state_mutex_);
+  const std::lock_guard<std::mutex> lock(state_mutex_);
   state_.fault = cause;
   state_.active_controller = false;
+  state_changed_.notify_all();
 }
 
 // ---- Elsewhere -----------------------------------------------------------------------------------------
@@ -265,10 +267,11 @@ void NodeImpl::OnHalted(const absl::Status& cause) {
 void NodeImpl::OnBrokerStatus(const broker::LifecycleStatus& now) {
   const bool leads = now.state == BrokerState::kRecovery || now.state == BrokerState::kRunning;
   isr_keeper_->SetBrokerEpoch(leads ? now.epoch : kNoBrokerEpoch);
-  const absl::MutexLock lock(&state_mutex_);
+  const std::lock_guard<std::mutex> lock(state_mutex_);
   state_.broker = now.state;
   state_.broker_epoch = now.epoch;
   state_.broker_problem = now.problem;
+  state_changed_.notify_all();
 }
 
 void NodeImpl::HaltBecause(absl::Status cause) {
@@ -276,7 +279,7 @@ void NodeImpl::HaltBecause(absl::Status cause) {
 }
 
 void NodeImpl::RunOnEngine(absl::AnyInvocable<void(quorum::Engine*) &&> task) {
-  const absl::ReaderMutexLock lock(&life_);
+  const std::lock_guard<std::mutex> lock(life_);
   if (!alive_) return;
   quorum::Engine* engine = engine_.get();
   // Posted, because the strand may run it in place, and life_ is not held during anybody's callback.
@@ -287,7 +290,7 @@ void NodeImpl::RunOnEngine(absl::AnyInvocable<void(quorum::Engine*) &&> task) {
 
 void NodeImpl::RunOnApply(Task task) {
   {
-    const absl::ReaderMutexLock lock(&life_);
+    const std::lock_guard<std::mutex> lock(life_);
     if (apply_ != nullptr) {
       apply_->Post(std::move(task));
       return;

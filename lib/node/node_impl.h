@@ -4,18 +4,20 @@
 // lives in other files; here is who knows whom, in which order things begin, and in which they end.
 //
 // Threads: the engine's strand (quorum, metadata, controller), "quorate-node" (the broker's life, retries, answers
-// from images), "quorate-apply" (the host's callbacks), and whatever transport and storage bring along. `life_` is held
-// for reading by calls that use what Shutdown takes apart, never during a callback.
+// from images), "quorate-apply" (the host's callbacks), and whatever transport and storage bring along. `life_` guards
+// what Shutdown takes apart; it is held for moments only, never during a callback, nor by who waits for the strand:
+// such a call counts itself in `engine_users_`, and Shutdown waits for that to be none.
 #ifndef QUORATE_NODE_NODE_IMPL_H_
 #define QUORATE_NODE_NODE_IMPL_H_
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/functional/function_ref.h"
 #include "broker/isr_keeper.h"
 #include "broker/lifecycle.h"
 #include "node/active_controller.h"
@@ -78,9 +80,11 @@ class NodeImpl final : public Node {
   void HaltBecause(absl::Status cause);
   void SendTopics(const char* method, std::string payload, absl::Duration timeout,
                   absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done);
-  void RunOnApply(Task task) ABSL_LOCKS_EXCLUDED(life_);
-  std::string WhyNoLeader() ABSL_LOCKS_EXCLUDED(life_);
-  void RunOnEngine(absl::AnyInvocable<void(quorum::Engine*) &&> task) ABSL_LOCKS_EXCLUDED(life_);
+  void RunOnApply(Task task);
+  std::string WhyNoLeader();
+  void RunOnEngine(absl::AnyInvocable<void(quorum::Engine*) &&> task);
+  // Runs `use`, which may wait for the strand, while the engine is sure to live. False: there is none.
+  bool UseEngine(absl::FunctionRef<void(quorum::Engine&)> use) const;
   // Ends everything that runs. Idempotent.
   void Dismantle(absl::Duration grace);
 
@@ -109,18 +113,22 @@ class NodeImpl final : public Node {
   Epoch noted_epoch_;
   Leadership noted_leadership_;
 
-  mutable absl::Mutex life_;
-  bool started_ ABSL_GUARDED_BY(life_) = false;
-  bool shutting_down_ ABSL_GUARDED_BY(life_) = false;
-  bool alive_ ABSL_GUARDED_BY(life_) = false;  // engine, executors and listeners may be used
-  absl::Mutex shutdown_;                       // one Shutdown at a time
-  absl::Status shutdown_result_ ABSL_GUARDED_BY(shutdown_);
-  bool is_shut_down_ ABSL_GUARDED_BY(shutdown_) = false;
-  QuorumDescription last_quorum_ ABSL_GUARDED_BY(life_);  // after the engine is gone
+  mutable std::mutex life_;  // guards the five below
+  bool started_ = false;
+  bool shutting_down_ = false;
+  bool alive_ = false;  // engine, executors and listeners may be used
+  mutable int engine_users_ = 0;
+  QuorumDescription last_quorum_;  // after the engine is gone
+  mutable std::condition_variable engine_unused_;
 
-  mutable absl::Mutex state_mutex_;
-  NodeStatus state_ ABSL_GUARDED_BY(state_mutex_);
-  Epoch metadata_epoch_ ABSL_GUARDED_BY(state_mutex_);
+  std::mutex shutdown_;  // one Shutdown at a time; guards the two below
+  absl::Status shutdown_result_;
+  bool is_shut_down_ = false;
+
+  mutable std::mutex state_mutex_;  // guards the two below
+  NodeStatus state_;
+  Epoch metadata_epoch_;
+  std::condition_variable state_changed_;
 };
 
 }  // namespace quorate::node

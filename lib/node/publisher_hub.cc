@@ -27,7 +27,7 @@ void PublisherHub::Guard(Function call) {
 uint64_t PublisherHub::Add(std::shared_ptr<MetadataPublisher> publisher) {
   uint64_t id = 0;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     id = ++last_id_;
     auto entry = std::make_shared<Entry>();
     entry->publisher = std::move(publisher);
@@ -39,19 +39,18 @@ uint64_t PublisherHub::Add(std::shared_ptr<MetadataPublisher> publisher) {
 
 void PublisherHub::Remove(uint64_t id) {
   std::shared_ptr<Entry> removed;  // destroyed without the lock: the host's destructor may call back
-  const absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (const auto it = entries_.find(id); it != entries_.end()) {
     removed = std::move(it->second);
     entries_.erase(it);
   }
   if (runner_ == std::this_thread::get_id()) return;
-  const auto idle = [this, id]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return running_ != id; };
-  mutex_.Await(absl::Condition(&idle));
+  finished_.wait(lock, [this, id] { return running_ != id; });
 }
 
 void PublisherHub::Publish(MetadataImagePtr image, MetadataDelta delta) {
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return;
     newest_ = std::move(image);
     if (entries_.empty()) return;  // whoever comes is shown everything
@@ -78,13 +77,13 @@ uint64_t PublisherHub::Watch(quorum::LeadershipWatchers::Watcher watcher) {
 }
 
 void PublisherHub::Stop() {
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   stopped_ = true;
 }
 
 void PublisherHub::Schedule() {
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (scheduled_ || stopped_) return;
     scheduled_ = true;
   }
@@ -96,7 +95,7 @@ void PublisherHub::Deliver() {
   std::optional<MetadataDelta> delta;
   std::vector<std::pair<uint64_t, std::shared_ptr<Entry>>> entries;
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     scheduled_ = false;
     if (stopped_) return;
     image = newest_;
@@ -119,16 +118,17 @@ void PublisherHub::Deliver() {
 void PublisherHub::Show(uint64_t id, const std::shared_ptr<Entry>& entry, const MetadataImagePtr& image,
                         const MetadataDelta& delta) {
   {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_ || entries_.count(id) == 0) return;
     running_ = id;
     runner_ = std::this_thread::get_id();
   }
   entry->is_new = false;
   Guard([&] { entry->publisher->OnMetadata(image, delta); });
-  const absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   running_ = 0;
   runner_ = std::thread::id();
+  finished_.notify_all();
 }
 
 }  // namespace quorate::node

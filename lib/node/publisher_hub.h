@@ -14,15 +14,15 @@
 #ifndef QUORATE_NODE_PUBLISHER_HUB_H_
 #define QUORATE_NODE_PUBLISHER_HUB_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/metadata.h"
 #include "quorate/state_machine.h"
@@ -57,7 +57,7 @@ class PublisherHub {
     bool is_new = true;  // has to be shown everything first
   };
 
-  void Schedule() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Schedule();
   void Deliver();
   void Show(uint64_t id, const std::shared_ptr<Entry>& entry, const MetadataImagePtr& image,
             const MetadataDelta& delta);
@@ -68,15 +68,16 @@ class PublisherHub {
   absl::AnyInvocable<void(absl::Status)> on_exception_;  // apply thread only
   quorum::LeadershipWatchers watchers_;
 
-  absl::Mutex mutex_;
-  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  MetadataImagePtr newest_ ABSL_GUARDED_BY(mutex_) = MetadataImage::Empty();
-  std::optional<MetadataDelta> pending_ ABSL_GUARDED_BY(mutex_);  // from what was handed over last to newest_
-  uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<uint64_t, std::shared_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
-  uint64_t running_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none
-  std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;  // guards all below
+  std::condition_variable finished_;
+  bool scheduled_ = false;
+  bool stopped_ = false;
+  MetadataImagePtr newest_ = MetadataImage::Empty();
+  std::optional<MetadataDelta> pending_;  // from what was handed over last to newest_
+  uint64_t last_id_ = 0;
+  std::map<uint64_t, std::shared_ptr<Entry>> entries_;
+  uint64_t running_ = 0;  // 0: none
+  std::thread::id runner_;
 };
 
 }  // namespace quorate::node
