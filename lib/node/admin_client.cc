@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +18,9 @@ namespace quorate {
 namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(100);
+// With less than this left (or a quarter of the timeout), who has heard a reason doesn't ask again: the answer would
+// only be that the time is over.
+constexpr absl::Duration kLastTryMin = absl::Seconds(1);
 
 // What may be tried again without doing anything twice.
 bool MayTryAgain(const absl::Status& error, bool changes_something) {
@@ -94,7 +97,8 @@ class RpcAdminClient final : public AdminClient {
       const size_t index = attempt % servers_.size();
       const Endpoint& server = servers_[index];
       const absl::Duration left = deadline - SystemClock()->Now();
-      if (left <= absl::ZeroDuration()) return Failure(errors);
+      const bool heard = std::any_of(errors.begin(), errors.end(), [](const absl::Status& e) { return !e.ok(); });
+      if (left <= absl::ZeroDuration() || (heard && left < std::min(timeout_ / 4, kLastTryMin))) return Failure(errors);
       absl::StatusOr<std::string> answer = CallOnce(server, method, payload, left);
       if (answer.ok() || !MayTryAgain(answer.status(), changes_something)) {
         if (answer.ok() || ReasonOf(answer.status()) != Reason::kDeadlineExceeded) return answer;
@@ -105,7 +109,9 @@ class RpcAdminClient final : public AdminClient {
       if (index + 1 == servers_.size()) {
         const absl::Duration pause = std::min(kRetryPause, deadline - SystemClock()->Now());
         if (pause <= absl::ZeroDuration()) return Failure(errors);
-        std::this_thread::sleep_for(absl::ToChronoNanoseconds(pause));
+        std::mutex mutex;
+        std::unique_lock<std::mutex> lock(mutex);
+        std::condition_variable().wait_for(lock, absl::ToChronoNanoseconds(pause), [] { return false; });
       }
     }
   }

@@ -12,6 +12,12 @@ namespace {
 // How long an answer from the image waits for the quorum to confirm that it is fresh: longer than an election.
 constexpr absl::Duration kFreshnessWaitMax = absl::Seconds(2);
 
+// What a caller's deadline leaves for the work: the answer has to travel, too, and "no leader is known" must come
+// before the caller's own clock says nothing but "too late, outcome unknown".
+absl::Duration WithoutWayBack(absl::Duration timeout) {
+  return timeout - std::min(timeout / 10, absl::Milliseconds(200));
+}
+
 }  // namespace
 
 void AdminService::ServeAdmin(RpcServer* server) {
@@ -69,7 +75,7 @@ void AdminService::ToController(RpcRequest request, RpcReply reply) {
   ControllerCall call;
   call.method = std::string(request.method);
   call.payload = std::move(request.payload);
-  call.timeout = request.timeout;
+  call.timeout = WithoutWayBack(request.timeout);
   // Brokers look for the active controller themselves.
   call.here_or_nowhere = forwarded || from_broker;
   call.mark = !from_broker;

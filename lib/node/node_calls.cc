@@ -14,9 +14,8 @@ namespace quorate::node {
 namespace {
 
 // Real time, for threads that block. A timeout beyond a year is as good as none, and the clock's type holds it.
-std::chrono::steady_clock::time_point DeadlineIn(absl::Duration timeout) {
-  return std::chrono::steady_clock::now() +
-         absl::ToChronoNanoseconds(std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365)));
+std::chrono::nanoseconds WaitFor(absl::Duration timeout) {
+  return absl::ToChronoNanoseconds(std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365)));
 }
 
 }  // namespace
@@ -113,8 +112,8 @@ absl::Status NodeImpl::WaitUntilBrokerRunning(absl::Duration timeout) {
                      absl::StrCat("node ", options_.id.value(), " is no broker (process.roles)"));
   }
   std::unique_lock<std::mutex> lock(state_mutex_);
-  state_changed_.wait_until(lock, DeadlineIn(timeout),
-                            [this] { return state_.broker == BrokerState::kRunning || !state_.fault.ok(); });
+  state_changed_.wait_for(lock, WaitFor(timeout),
+                          [this] { return state_.broker == BrokerState::kRunning || !state_.fault.ok(); });
   if (!state_.fault.ok()) return state_.fault;
   if (state_.broker == BrokerState::kRunning) return absl::OkStatus();
   std::string message = absl::StrCat("broker ", options_.id.value(), " is still ", ToString(state_.broker), " after ",
@@ -130,7 +129,7 @@ absl::Status NodeImpl::WaitUntilQuorumUsable(absl::Duration timeout) {
     const auto settled = [this] {
       return (state_.leadership.leader != kNoNode && metadata_epoch_ >= state_.leadership.epoch) || !state_.fault.ok();
     };
-    const bool in_time = state_changed_.wait_until(lock, DeadlineIn(timeout), settled);
+    const bool in_time = state_changed_.wait_for(lock, WaitFor(timeout), settled);
     if (!state_.fault.ok()) return state_.fault;
     if (in_time) return absl::OkStatus();
   }

@@ -133,6 +133,33 @@ TEST_CASE("A port in use and a directory in use are refused at once, and nothing
   CHECK(ReasonOf(same.status()) == Reason::kInUse);
 }
 
+TEST_CASE("An admin client hears from a node without a majority why nothing happens, and that nothing happened") {
+  Host host;
+  std::filesystem::remove_all(host.directory);
+  DirectoryIdentity identity;
+  identity.cluster_id = ClusterId(Uuid(21, 22));
+  identity.node_id = NodeId(1);
+  identity.directory_id = DirectoryId(Uuid(23, 24));
+  identity.initial_voters.emplace();
+  for (int32_t id = 1; id <= 3; ++id) {
+    const DirectoryId directory = id == 1 ? identity.directory_id : DirectoryId(Uuid(25, static_cast<uint64_t>(id)));
+    identity.initial_voters->push_back(Voter{{NodeId(id), directory}, {{"CONTROLLER", "127.0.0.1", 1}}, 0, 1});
+  }
+  REQUIRE(FormatDirectory(PosixFileSystem(), host.directory.string(), identity).ok());
+  host.node = *Node::Create(host.options, {});
+  REQUIRE(host.node->Start().ok());
+  NewTopic topic;
+  topic.name = "orders";
+  for (int i = 0; i < 3; ++i) {
+    const auto created = host.Admin(absl::Seconds(2))->CreateTopics({topic}, false);
+    REQUIRE_FALSE(created.ok());
+    INFO(created.status().ToString());
+    CHECK(ReasonOf(created.status()) == Reason::kNoLeader);
+    CHECK(OutcomeOf(created.status()) == Outcome::kNotApplied);
+    CHECK(absl::StrContains(created.status().message(), "reaches 1 of 3 voters"));
+  }
+}
+
 TEST_CASE("The admin client says which server it can't reach, within its timeout") {
   AdminClientOptions options;
   options.servers = {{"", "127.0.0.1", 1}};
