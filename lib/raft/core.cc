@@ -104,6 +104,7 @@ Instant CoreImpl::NextDeadline() const {
 
 void CoreImpl::PeerConnected(Instant now, NodeId peer) {
   if (!Begin(now)) return;
+  unreachable_.erase(peer);
   const Voter* voter = voters_in_force().FindById(peer);
   // Ids below -1 are bootstrap servers. Anybody else is nobody we asked to be connected with.
   if (voter == nullptr && peer != leader_.id && peer >= kNoNode) return;
@@ -130,8 +131,11 @@ void CoreImpl::PeerDisconnected(Instant now, NodeId peer) {
   if (!Begin(now)) return;
   // A connection that never stood says nothing about its other end.
   const bool stood = connected_.erase(peer) > 0;
-  if (!stood || peer != leader_.id || leader_.id == config_.self.id) return;
-  LeaderIsGone();
+  if (peers_.count(peer) > 0) unreachable_.insert(peer);
+  if (stood && peer == leader_.id && leader_.id != config_.self.id) LeaderIsGone();
+  // It may have been the last one whose answer was still to come.
+  if (role_ == ReplicaRole::kProspective) return CountPreVotes();
+  if (role_ == ReplicaRole::kCandidate) CountVotes();
 }
 
 void CoreImpl::ElectionStateStored(Instant now, uint64_t sequence) {
@@ -206,7 +210,10 @@ void CoreImpl::UpdatePeers() {
     if (known == peers_.end() || known->second != endpoint) effects_.peers.push_back({id, endpoint});
   }
   for (const auto& [id, endpoint] : peers_) {
-    if (wanted.count(id) == 0) effects_.peers.push_back({id, std::nullopt});
+    if (wanted.count(id) != 0) continue;
+    effects_.peers.push_back({id, std::nullopt});
+    connected_.erase(id);
+    unreachable_.erase(id);
   }
   peers_ = std::move(wanted);
 }

@@ -217,6 +217,7 @@ class CoreImpl final : public Core {
   bool started_ = false;
   bool shutting_down_ = false;
   std::set<NodeId> connected_;
+  std::set<NodeId> unreachable_;      // the connection broke, or could not be made
   std::map<NodeId, Endpoint> peers_;  // as the driver was told
   bool peers_may_have_changed_ = true;
   NodeId leader_hint_ = kNoNode;  // led when this node stopped
@@ -238,6 +239,9 @@ class CoreImpl final : public Core {
   Instant fetch_deadline_ = Instant::Infinite();
   std::optional<Instant> leader_heard_;
   bool leader_gone_ = false;  // its connection broke, it said goodbye, or it denied leading
+  // The leader of epoch_ has said itself that it leads no more. That is final (M-02): whoever still names it only
+  // hasn't heard. Without this, such hearsay and the denial chase each other as fast as the network goes.
+  bool leader_deposed_ = false;
   uint64_t read_round_seen_ = 0;
   // Unattached.
   std::optional<Discovery> discovery_;

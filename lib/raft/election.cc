@@ -35,15 +35,14 @@ void CoreImpl::CountPreVotes() {
     // Two stand at the same moment and both would ask for real votes: the better one goes first.
     deferring_ = true;
     election_deadline_ = now_ + timing_.Stagger();
-  } else if (tally_->Lost()) {
+  } else if (tally_->Lost(unreachable_)) {
     PreElectionFailed();
   }
 }
 
 void CoreImpl::CountVotes() {
-  if (backing_off_) return;
   if (tally_->Won()) return BecomeLeader();
-  if (!tally_->Lost()) return;
+  if (backing_off_ || !tally_->Lost(unreachable_)) return;
   // Raft section 9.3's random wait, exponential, so that the next round finds one candidate.
   backing_off_ = true;
   resend_at_ = Instant::Infinite();
@@ -52,7 +51,7 @@ void CoreImpl::CountVotes() {
 
 void CoreImpl::PreElectionFailed() {
   const absl::Duration backoff = timing_.Backoff(++failed_rounds_);
-  if (leader_.id == kNoNode) {
+  if (leader_.id == kNoNode || leader_deposed_) {
     BecomeUnattached(epoch_);
     if (MayLead()) election_deadline_ = now_ + backoff;
     return;
@@ -200,6 +199,7 @@ void CoreImpl::On(const Message& message, const EndEpochRequest& request) {
   reply(PeerError::kNone);
   const bool follows = role_ == ReplicaRole::kFollower && leader_.id == message.from.id;
   if (!follows && role_ != ReplicaRole::kUnattached) return;
+  leader_deposed_ = true;
   if (!MayLead()) return LeaderIsGone();
 
   const auto& list = request.preferred_successors;

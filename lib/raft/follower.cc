@@ -12,7 +12,8 @@ void CoreImpl::On(const Message& message, const BeginEpochRequest& request) {
     Reply(message, BeginEpochResponse{.error = error, .epoch = epoch_, .leader = LeaderForPeers()});
   };
   if (request.epoch < Epoch(0)) return reply(PeerError::kInvalidRequest);
-  if (request.epoch < epoch_) return reply(PeerError::kFencedEpoch);  // F-N07
+  if (request.epoch < epoch_) return reply(PeerError::kFencedEpoch);               // F-N07
+  if (request.epoch == epoch_ && leader_deposed_) return reply(PeerError::kNone);  // sent before it stopped leading
   BecomeFollower(request.epoch, LeaderInfo{message.from.id, request.leader_endpoints});
   if (role_ == ReplicaRole::kHalted) return;
   HeardLeader();
@@ -96,6 +97,7 @@ void CoreImpl::On(const Message& message, const FetchResponse& response) {
     case PeerError::kNotLeader:
     case PeerError::kShuttingDown:
       // It says itself that it doesn't lead: waiting for its silence would be a waste.
+      leader_deposed_ = true;
       return LeaderIsGone();
     default:
       session_->reopen_at = now_ + timing_.RetryBackoff();

@@ -28,7 +28,7 @@ void CoreImpl::Reply(const Message& request, MessageBody body) {
 
 LeaderInfo CoreImpl::LeaderForPeers() const {
   // A Prospective node remembers a leader that it can't hear, a Resigned one remembers itself: neither is news.
-  const bool knows = role_ == ReplicaRole::kLeader || role_ == ReplicaRole::kFollower;
+  const bool knows = role_ == ReplicaRole::kLeader || (role_ == ReplicaRole::kFollower && !leader_deposed_);
   return knows ? leader_ : LeaderInfo();
 }
 
@@ -98,7 +98,7 @@ bool CoreImpl::AcceptAnswer(const Message& message, Epoch epoch, const LeaderInf
     }
     return false;
   }
-  if (!names_leader) return true;
+  if (!names_leader || leader_deposed_) return true;
   const bool known = leader_.id != kNoNode;
   const bool from_leader = message.from.id == leader.id;
   // Prospective: that others name the leader which we lost is no news; that it speaks to us itself is.

@@ -34,6 +34,7 @@ void CoreImpl::EnterEpoch(Epoch epoch, ReplicaKey vote, const LeaderInfo& leader
   voted_for_ = vote;
   leader_ = leader;
   leader_gone_ = false;
+  leader_deposed_ = false;
   leader_heard_.reset();
   read_round_seen_ = 0;
   peers_may_have_changed_ = true;

@@ -18,7 +18,12 @@ void VoteTally::Record(const ReplicaKey& voter, bool granted) {
 
 bool VoteTally::Won() const { return Count(Answer::kGranted) >= MajorityOf(answers_.size()); }
 
-bool VoteTally::Lost() const { return answers_.size() - Count(Answer::kRefused) < MajorityOf(answers_.size()); }
+bool VoteTally::Lost(const std::set<NodeId>& unreachable) const {
+  size_t against = Count(Answer::kRefused);
+  if (against == 0) return false;
+  for (const ReplicaKey& voter : Unanswered()) against += unreachable.count(voter.id);
+  return answers_.size() - against < MajorityOf(answers_.size());
+}
 
 std::vector<ReplicaKey> VoteTally::Granting() const { return Keys(Answer::kGranted); }
 std::vector<ReplicaKey> VoteTally::Unanswered() const { return Keys(Answer::kNone); }

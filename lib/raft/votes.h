@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "quorate/types.h"
@@ -24,8 +25,9 @@ class VoteTally {
 
   // A majority granted.
   [[nodiscard]] bool Won() const;
-  // So many refused that no majority can grant any more.
-  [[nodiscard]] bool Lost() const;
+  // So many refused that no majority can grant any more. Once somebody refused, whom we can't reach counts as
+  // refusing, too: else two survivors that split the vote would both wait for the vote of the dead third.
+  [[nodiscard]] bool Lost(const std::set<NodeId>& unreachable) const;
   // In key order.
   [[nodiscard]] std::vector<ReplicaKey> Granting() const;
   [[nodiscard]] std::vector<ReplicaKey> Unanswered() const;

@@ -1,6 +1,7 @@
 // The core's arithmetic, each piece beside a dumb twin: slow, obvious, and asked the same random questions.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/xoshiro.h"
 #include "raft/epoch_index.h"
@@ -57,11 +58,18 @@ TEST_CASE("votes: won and lost as a recount says") {
       const bool granted = random.Below(2) == 0;
       tally.Record(OneCore::Key(id), granted);
       if (id <= n) twin.emplace(id, granted);
+      std::set<NodeId> unreachable;
+      for (int voter = 1; voter <= 9; ++voter) {
+        if (random.Below(3) == 0) unreachable.insert(NodeId(voter));
+      }
       int yes = 0;
       int no = 0;
       for (const auto& [voter, answer] : twin) (answer ? yes : no)++;
+      int silent = 0;
+      for (int voter = 1; voter <= n; ++voter) silent += !twin.contains(voter) && unreachable.contains(NodeId(voter));
       REQUIRE(tally.Won() == (2 * yes > n));
-      REQUIRE(tally.Lost() == (2 * (n - no) <= n));
+      REQUIRE(tally.Lost({}) == (2 * (n - no) <= n));
+      REQUIRE(tally.Lost(unreachable) == (no > 0 && 2 * (n - no - silent) <= n));
       REQUIRE(tally.Unanswered().size() == static_cast<size_t>(n - yes - no));
       REQUIRE(tally.Granting().size() == static_cast<size_t>(yes));
     }

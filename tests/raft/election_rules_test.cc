@@ -276,13 +276,18 @@ TEST_CASE("a broken connection to the leader starts a pre-election at once; refu
   one.Take();
   REQUIRE(one.core->role() == ReplicaRole::kProspective);
   CHECK(one.core->leader().id == kNoNode);
-  const Message round = one.sent.back();
   VoteResponse refused = Refused(one, true);
   refused.leader = {NodeId(2), {OneCore::Address(2)}};
-  one.RespondTo(round, 3, refused);
-  CHECK(one.core->role() == ReplicaRole::kProspective);  // that others hear it is no news
-  one.RespondTo(round, 2, refused);
+  one.Respond(3, refused);
+  CHECK(one.core->role() == ReplicaRole::kFollower);  // nobody else can answer: ask again soon
+  one.Wait(absl::Milliseconds(22));
+  CHECK(one.core->role() == ReplicaRole::kProspective);  // that others hear it was no news
+  one.core->PeerConnected(one.now, NodeId(2));
+  one.Take();
+  one.Respond(2, refused);
   CHECK(one.core->role() == ReplicaRole::kFollower);  // that it answers is
+  one.Wait(absl::Milliseconds(22));
+  CHECK(one.core->role() == ReplicaRole::kFollower);
   CHECK(one.core->epoch() == Epoch(1));
   CHECK(one.Last<FetchRequest>() != nullptr);
 }
