@@ -64,8 +64,16 @@ void PublisherHub::Publish(MetadataImagePtr image, MetadataDelta delta) {
 }
 
 void PublisherHub::SetLeadership(const Leadership& leadership) {
-  watchers_.Set(leadership);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    leadership_ = leadership;
+  }
   Schedule();
+}
+
+Leadership PublisherHub::leadership() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return leadership_;
 }
 
 uint64_t PublisherHub::Watch(quorum::LeadershipWatchers::Watcher watcher) {
@@ -99,6 +107,8 @@ void PublisherHub::Deliver() {
     scheduled_ = false;
     if (stopped_) return;
     image = newest_;
+    // Not what is newest after the publishers ran: it may rest on an image that they haven't seen (I-23).
+    watchers_.Set(leadership_);
     delta = std::exchange(pending_, std::nullopt);
     entries.assign(entries_.begin(), entries_.end());
   }

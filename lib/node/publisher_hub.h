@@ -46,7 +46,8 @@ class PublisherHub {
 
   uint64_t Watch(quorum::LeadershipWatchers::Watcher watcher);
   void Unwatch(uint64_t id) { watchers_.Remove(id); }
-  [[nodiscard]] Leadership leadership() const { return watchers_.Get(); }
+  // The newest, which watchers may not have been told yet.
+  [[nodiscard]] Leadership leadership() const;
 
   // Nothing is handed over any more.
   void Stop();
@@ -68,11 +69,12 @@ class PublisherHub {
   absl::AnyInvocable<void(absl::Status)> on_exception_;  // apply thread only
   quorum::LeadershipWatchers watchers_;
 
-  std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::condition_variable finished_;
   bool scheduled_ = false;
   bool stopped_ = false;
   MetadataImagePtr newest_ = MetadataImage::Empty();
+  Leadership leadership_;                 // the newest; watchers_ has what goes with the images handed over
   std::optional<MetadataDelta> pending_;  // from what was handed over last to newest_
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::shared_ptr<Entry>> entries_;
