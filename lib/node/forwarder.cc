@@ -106,6 +106,7 @@ void Forwarder::Try(const PendingPtr& pending) {
           MakeError(Reason::kOverloaded, Outcome::kNotApplied,
                     absl::StrCat(waiting_max_, " requests wait for a leader on this node already; no more are taken"));
     }
+    if (way != Way::kNone) ++calling_out_;  // under the lock that Stop takes: later ones see that there is nothing left
   }
   if (!refusal.ok()) {
     Finish(pending, std::move(refusal));
@@ -113,11 +114,12 @@ void Forwarder::Try(const PendingPtr& pending) {
   }
   if (way == Way::kNone) return;
   const absl::Duration left = pending->deadline - clock_->Now();
-  if (left <= absl::ZeroDuration()) return;  // the deadline's timer answers
   auto answer = [self = shared_from_this(), pending, generation](absl::StatusOr<std::string> answer) mutable {
     self->OnAnswer(pending, generation, std::move(answer));
   };
-  if (way == Way::kHere) {
+  if (left <= absl::ZeroDuration()) {
+    // The deadline's timer answers.
+  } else if (way == Way::kHere) {
     ControllerCall call = pending->call;
     call.timeout = left;
     local_(std::move(call), std::move(answer));
@@ -126,6 +128,8 @@ void Forwarder::Try(const PendingPtr& pending) {
     if (pending->call.mark) payload.append(kForwardedMark.data(), kForwardedMark.size());
     client_->Call(there, pending->call.method, std::move(payload), left, std::move(answer));
   }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (--calling_out_ == 0) called_out_.notify_all();
 }
 
 void Forwarder::OnAnswer(const PendingPtr& pending, uint64_t generation, absl::StatusOr<std::string> answer) {
@@ -242,6 +246,11 @@ void Forwarder::Stop(Reason reason, const std::string& why) {
            MakeError(reason, waits ? Outcome::kNotApplied : Outcome::kUnknown,
                      waits ? why : absl::StrCat(why, "; the request was on its way and may still take effect")));
   }
+}
+
+void Forwarder::Drain() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  called_out_.wait(lock, [this] { return calling_out_ == 0; });
 }
 
 absl::Status Forwarder::NotHereError() const {

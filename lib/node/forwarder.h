@@ -16,6 +16,7 @@
 #ifndef QUORATE_NODE_FORWARDER_H_
 #define QUORATE_NODE_FORWARDER_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -61,6 +62,9 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   // Refuses new calls, answers those that wait (not applied) and those on their way (unknown). `why` is a clause
   // like "this node is shutting down". The first call counts.
   void Stop(Reason reason, const std::string& why);
+  // After Stop: waits until no call into the local handler or the client is under way. Neither is used afterwards. Not
+  // from within such a call.
+  void Drain();
 
  private:
   struct Pending {
@@ -103,6 +107,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
   uint64_t last_id_ = 0;
   std::map<uint64_t, PendingPtr> pending_;  // all that have no answer yet
   size_t waiting_ = 0;
+  int calling_out_ = 0;  // threads that are in the local handler or the client
+  std::condition_variable called_out_;
 };
 
 }  // namespace quorate::node

@@ -215,7 +215,6 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
 
 void NodeImpl::Dismantle(absl::Duration grace) {
   if (executor_ == nullptr) return;  // done before, by Shutdown or by a Start that failed
-  std::unique_ptr<quorum::Engine> engine;
   {
     std::unique_lock<std::mutex> lock(life_);
     shutting_down_ = true;
@@ -226,19 +225,21 @@ void NodeImpl::Dismantle(absl::Duration grace) {
     lifecycle_->Stop();
     isr_keeper_->Stop();
   }
-  if (forwarder_ != nullptr) forwarder_->Stop(Reason::kShuttingDown, "this node was shut down");
+  if (forwarder_ != nullptr) {
+    forwarder_->Stop(Reason::kShuttingDown, "this node was shut down");
+    forwarder_->Drain();  // a host's thread may be in CreateTopics
+  }
   if (engine_ != nullptr) {
     QuorumDescription last = engine_->Describe();
     engine_->Close();
     const std::lock_guard<std::mutex> lock(life_);
     last_quorum_ = std::move(last);
-    engine = std::move(engine_);
   }
   // Nothing comes from the quorum any more. Now who can still call us, then who can still call back.
   for (BoundListener& bound : listeners_) bound.listener->Stop(grace);
   rpc_client_.reset();
   executor_.reset();  // runs what is left in it, which may refer to the engine
-  engine.reset();
+  engine_.reset();
   hub_.Stop();
   std::unique_ptr<Executor> apply;
   {

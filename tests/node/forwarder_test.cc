@@ -1,9 +1,12 @@
 // The forwarder against a scripted network: where a request goes, when it is tried again, and what its caller hears.
 #include "node/forwarder.h"
 
+#include <atomic>
 #include <deque>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -232,6 +235,47 @@ TEST_CASE("Stop answers everybody truthfully and refuses what comes later") {
   for (const auto& answer : f.answers) CHECK(ReasonOf(answer.status()) == Reason::kShuttingDown);
   std::move(on_its_way.reply)(std::string("late"));
   CHECK(f.answers.size() == 3);
+}
+
+TEST_CASE("Drain waits for a call that Stop overtook on its way into the handler or the client") {
+  ManualClock clock;
+  ManualExecutor executor(&clock);
+  std::deque<Sent> sent;
+  ScriptedClient client(&sent);
+  std::promise<void> entered;
+  std::promise<void> leave;
+  std::atomic<bool> left{false};
+  const std::shared_ptr<Forwarder> forwarder = Forwarder::Make(
+      NodeId(1), &clock, &executor, &client, 10,
+      [&](ControllerCall, RpcReply reply) {
+        entered.set_value();
+        leave.get_future().wait();
+        left = true;
+        std::move(reply)(std::string("too late"));
+      },
+      [](absl::AnyInvocable<void(std::string) &&> done) { std::move(done)("no leader"); });
+  Leadership leadership;
+  leadership.leader = NodeId(1);
+  forwarder->OnLeadership(leadership, true);
+  std::vector<absl::Status> answers;
+  std::thread caller([&] {
+    ControllerCall call;
+    call.method = "/m";
+    call.timeout = absl::Seconds(5);
+    forwarder->Send(std::move(call), [&](absl::StatusOr<std::string> a) { answers.push_back(a.status()); });
+  });
+  entered.get_future().wait();
+  forwarder->Stop(Reason::kShuttingDown, "the test is over");
+  REQUIRE(answers.size() == 1);
+  CHECK(OutcomeOf(answers[0]) == Outcome::kUnknown);
+  std::thread stopper([&] {
+    forwarder->Drain();
+    CHECK(left);
+  });
+  leave.set_value();
+  stopper.join();
+  caller.join();
+  CHECK(answers.size() == 1);
 }
 
 TEST_CASE("A timeout must be finite and lie ahead") {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -116,6 +117,34 @@ TEST_CASE("A node of its own starts, serves the admin client over TCP, keeps wha
 
   host.Start();
   CHECK(host.node->image()->FindTopic("email.send").has_value());
+}
+
+TEST_CASE(
+    "Calls from other threads while the node shuts down: each is answered once, none touches what is gone (F-H05)") {
+  Host host;
+  host.Start();
+  std::atomic<bool> over{false};
+  std::atomic<int> asked{0};
+  std::atomic<int> answered{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 2; ++i) {
+    callers.emplace_back([&] {
+      while (!over) {
+        ++asked;
+        host.node->DeleteTopics({"nothing"}, absl::Seconds(5),
+                                [&](absl::StatusOr<std::vector<TopicResult>>) { ++answered; });
+        host.node->DescribeQuorum();
+        host.node->status();
+      }
+    });
+  }
+  while (answered < 100) std::this_thread::yield();
+  const absl::Status stopped = host.node->Shutdown(absl::Seconds(20));
+  INFO(stopped.ToString());
+  CHECK(stopped.ok());
+  over = true;
+  for (std::thread& caller : callers) caller.join();
+  CHECK(answered == asked);
 }
 
 TEST_CASE("A port in use and a directory in use are refused at once, and nothing stays behind") {
