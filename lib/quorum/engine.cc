@@ -64,14 +64,17 @@ absl::Status Engine::Start() {
   raft::CoreConfig config = MakeCoreConfig();
   const TransportIdentity identity{config.cluster_id, config.self, config.incarnation};
   const Offset log_start = recovered->log.start;
+  absl::Status started;
   strand_.RunAndWait([&] {
     core_ = raft::Core::Make(std::move(config), *std::move(recovered), dependencies_.random);
     handed_out_ = log_start;
     applied_end_ = log_start;
+    // Both in one task: what the transport says meanwhile waits behind it. The core doesn't hear before its start, and
+    // a connection that it never heard of is one whose break means nothing to it.
+    started = dependencies_.transport->Start(identity, this);
+    if (started.ok()) core_->Start(Now());
   });
-  if (absl::Status started = dependencies_.transport->Start(identity, this); !started.ok()) return started;
-  strand_.Run([this] { core_->Start(Now()); });
-  return absl::OkStatus();
+  return started;
 }
 
 void Engine::RunUnlessStopped(Task task) {
