@@ -15,7 +15,16 @@ namespace {
 constexpr absl::Duration kProposalTimeout = absl::Hours(24);
 constexpr absl::Duration kReclaimInterval = absl::Milliseconds(10);
 
+constexpr absl::Duration kTickRetryInterval = absl::Milliseconds(100);
+
 constexpr int16_t kNotController = 41;
+
+// Why the rest of a change in several batches wasn't taken: what came before it may take effect all the same.
+absl::Status Partly(const absl::Status& refused) {
+  StatusDetail detail = DetailOf(refused).value_or(StatusDetail());
+  detail.outcome = Outcome::kUnknown;
+  return MakeError(detail, absl::StrCat("only a part of the change was taken: ", refused.message()));
+}
 
 }  // namespace
 
@@ -38,6 +47,7 @@ void ActiveController::OnLeadership(const Leadership& leadership, const Metadata
 void ActiveController::Claim(Epoch epoch, const MetadataImagePtr& committed) {
   claimed_epoch_ = epoch;
   last_write_ = engine_->Now();
+  tick_not_before_ = Instant();
   controller_.Claim(committed, epoch, engine_->Now());
   Log(LogLevel::kInfo, absl::StrCat("event=controller_claimed node=", self_.value(), " epoch=", epoch.value(),
                                     " metadata_end=", committed->provenance().end.value()));
@@ -84,19 +94,21 @@ void ActiveController::Carry(std::vector<metadata::Record> records, bool atomic,
     return;
   }
   absl::Span<const metadata::Record> rest(records);
+  bool partly = false;
   while (!atomic && rest.size() > limits::kRecordsPerOperationMax) {
     const absl::Span<const metadata::Record> part = rest.first(limits::kRecordsPerOperationMax);
     rest.remove_prefix(part.size());
     // The last part answers for all: they commit in order, and what breaks one breaks the later ones.
     if (absl::Status refused = Propose(part, [](const absl::Status&) {}); !refused.ok()) {
-      std::move(done)(std::move(refused));
+      std::move(done)(partly ? Partly(refused) : std::move(refused));
       return;
     }
+    partly = true;
   }
   auto shared = std::make_shared<Completion>(std::move(done));
   if (absl::Status refused = Propose(rest, [shared](absl::Status status) { std::move (*shared)(std::move(status)); });
       !refused.ok()) {
-    std::move (*shared)(std::move(refused));
+    std::move (*shared)(partly ? Partly(refused) : std::move(refused));
   }
 }
 
@@ -145,7 +157,7 @@ void ActiveController::ReclaimWhenSettled() {
 
 void ActiveController::ArmTimer() {
   if (!controller_.active()) return;
-  Instant next = controller_.NextDeadline();
+  Instant next = std::max(controller_.NextDeadline(), tick_not_before_);
   if (idle_interval_ > absl::ZeroDuration()) next = std::min(next, last_write_ + idle_interval_);
   // A timer that is early enough stays: deadlines move with every heartbeat, and a needless look is cheap.
   if (next.is_infinite() || timer_armed_for_ <= next) return;
@@ -161,16 +173,19 @@ void ActiveController::ArmTimer() {
 
 void ActiveController::OnTimer() {
   if (!controller_.active()) return;
-  if (controller_.NextDeadline() <= engine_->Now()) {
+  if (std::max(controller_.NextDeadline(), tick_not_before_) <= engine_->Now()) {
     absl::StatusOr<controller::Decision<controller::TickResponse>> decision = controller_.Tick(Context());
     if (!decision.ok()) {
+      tick_not_before_ = engine_->Now() + kTickRetryInterval;
       HaltIfCorrupt(decision.status());
       Log(LogLevel::kError, absl::StrCat("event=controller_tick_failed cause=", decision.status().ToString()));
     } else {
       for (const NodeId fenced : decision->response.fenced) {
         Log(LogLevel::kWarning, absl::StrCat("event=broker_session_expired broker=", fenced.value()));
       }
-      Carry(std::move(decision->records), decision->atomic, [](absl::Status) {});
+      Carry(std::move(decision->records), decision->atomic, [this](const absl::Status& carried) {
+        if (!carried.ok()) tick_not_before_ = engine_->Now() + kTickRetryInterval;
+      });
     }
   }
   // What waits for its commit moves the log by itself.

@@ -124,6 +124,7 @@ class ActiveController {
   std::deque<Deferred> deferred_;  // ascending
   bool reclaim_ = false;
   Instant last_write_;
+  Instant tick_not_before_;  // the log refused what came of the last one
   Instant timer_armed_for_ = Instant::Infinite();
   Executor::TimerId timer_ = Executor::kNoTimer;
 };

@@ -1,0 +1,147 @@
+// The active controller on a quorum of one whose log refuses what it is handed: what callers hear, and that nothing
+// goes round in circles.
+#include "node/active_controller.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/xoshiro.h"
+#include "metadata/image_builder.h"
+#include "node/image_slot.h"
+#include "node/metadata_applier.h"
+#include "quorate/limits.h"
+#include "quorate/status.h"
+#include "quorate/storage_adapters.h"
+#include "quorate/testing/manual_executor.h"
+#include "quorate/transport_adapters.h"
+#include "support/catch.h"
+
+namespace quorate::node {
+namespace {
+
+const ClusterId kCluster(Uuid(1, 2));
+
+struct CountingSink : LogSink {
+  bool Enabled(LogLevel) const override { return true; }
+  void Write(LogLevel level, absl::string_view, absl::string_view) override {
+    if (level >= LogLevel::kWarning) ++warnings;
+  }
+  int warnings = 0;
+};
+
+// An engine that leads, and a controller that is told of its leadership by the test, on top of an image of the test.
+struct Harness {
+  explicit Harness(size_t pending_bytes_max) {
+    QuorumOptions options;
+    options.cluster_id = kCluster;
+    options.self = {NodeId(1), DirectoryId(Uuid(3, 4))};
+    options.initial_voters = {{options.self, {{"CONTROLLER", "node-1", 9093}}, 0, 1}};
+    options.pending_bytes_max = pending_bytes_max;
+    QuorumDependencies dependencies;
+    dependencies.log = NewMemoryLogStore(&executor);
+    dependencies.election_state = NewMemoryElectionStateStore(&executor);
+    dependencies.transport = network->MakeTransport({"CONTROLLER", "node-1", 9093});
+    dependencies.clock = &clock;
+    dependencies.random = &random;
+    dependencies.executors = &executors;
+    dependencies.log_sink = NullLogSink();
+    engine = std::make_unique<quorum::Engine>(options, std::move(dependencies), &applier);
+    applier.Attach(engine.get());
+    active.Attach(engine.get());
+    REQUIRE(engine->Start().ok());
+    REQUIRE(executor.RunUntilTrue([&] { return leadership.is_self; }, absl::Seconds(10)));
+  }
+  ~Harness() {
+    engine->Close();
+    engine.reset();
+    executor.RunUntilIdle();
+  }
+
+  // Claims on top of `records`, as if they had been committed.
+  void Claim(const std::vector<metadata::Record>& records) {
+    metadata::ImageBuilder builder(slot.Load());
+    for (const metadata::Record& record : records) REQUIRE(builder.Replay(record).ok());
+    const MetadataImagePtr image = std::move(builder).Build(slot.Load()->provenance()).image;
+    slot.Store(image);
+    engine->RunOnStrand([this, image] { active.OnLeadership(leadership, image); });
+  }
+
+  testing::ManualClock clock;
+  testing::ManualExecutor executor{&clock};
+  testing::ManualExecutorFactory executors{&executor};
+  Xoshiro random{7};
+  std::unique_ptr<InProcessNetwork> network = InProcessNetwork::Create(&executor, &clock);
+  std::shared_ptr<CountingSink> log = std::make_shared<CountingSink>();
+  ImageSlot slot;
+  Leadership leadership;
+  ActiveController active{NodeId(1), {.cluster_id = kCluster}, absl::ZeroDuration(), &clock, &random, log};
+  MetadataApplier applier{&slot,
+                          {[this](const MetadataImagePtr& image, MetadataDelta) { active.OnCommitted(image); },
+                           [this](const Leadership& now) { leadership = now; }, [](const absl::Status&) {}}};
+  std::unique_ptr<quorum::Engine> engine;
+};
+
+BrokerInfo Broker(int32_t id) {
+  BrokerInfo broker;
+  broker.id = NodeId(id);
+  broker.incarnation = IncarnationId(Uuid(9, static_cast<uint64_t>(id)));
+  broker.epoch = BrokerEpoch(0);
+  broker.endpoints = {{{"PLAINTEXT", "host", 9092}, SecurityProtocol::kPlaintext}};
+  broker.features = {{std::string(kMetadataVersionFeature), kMetadataVersionMin, kMetadataVersionMax}};
+  broker.fenced = false;
+  return broker;
+}
+
+const metadata::FeatureLevelRecord kVersion{std::string(kMetadataVersionFeature), kMetadataVersionMax};
+
+TEST_CASE("A session's end that the log refuses to take is tried again after a pause, not at once for ever") {
+  Harness harness(1);
+  harness.Claim({kVersion, metadata::RegisterBrokerRecord{Broker(1)}});
+  harness.executor.RunFor(absl::Seconds(8));
+  CHECK(harness.log->warnings == 0);
+  harness.executor.RunUntil(harness.clock.Now() + absl::Seconds(2), 10'000);
+  CHECK(harness.log->warnings >= 1);
+  CHECK(harness.log->warnings <= 20);
+}
+
+TEST_CASE("A change in several batches of which only the first was taken is reported as unknown, not as not applied") {
+  const TopicId topic(Uuid(0x4000, 5));
+  std::vector<metadata::Record> records = {kVersion, metadata::RegisterBrokerRecord{Broker(1)},
+                                           metadata::TopicRecord{topic, "wide"}};
+  for (int32_t p = 0; p < static_cast<int32_t>(limits::kRecordsPerOperationMax) + 1000; ++p) {
+    PartitionInfo info;
+    info.replicas = info.isr = {NodeId(1)};
+    info.leader = NodeId(1);
+    records.push_back(metadata::PartitionRecord{{topic, p}, info});
+  }
+  // Where the limit must be depends on how records are encoded.
+  bool was_split = false;
+  for (size_t limit = 100'000; limit < 2'000'000 && !was_split; limit += 5'000) {
+    Harness harness(limit);
+    harness.Claim(records);
+    const Offset before = harness.engine->NextOffset();
+    controller::BrokerHeartbeatRequest leaves;
+    leaves.broker = NodeId(1);
+    leaves.epoch = BrokerEpoch(0);
+    leaves.current_metadata_offset = before;
+    leaves.want_fence = true;
+    std::optional<absl::Status> answer;
+    harness.active.Submit<controller::BrokerHeartbeatRequest, controller::BrokerHeartbeatResponse>(
+        &controller::Controller::Heartbeat, leaves,
+        [&](absl::StatusOr<controller::BrokerHeartbeatResponse> r) { answer = r.status(); });
+    harness.executor.RunUntilIdle();
+    REQUIRE(answer.has_value());
+    INFO(answer->ToString());
+    was_split = harness.engine->NextOffset() > before && !answer->ok();
+    if (!was_split) continue;
+    CHECK(ReasonOf(*answer) == Reason::kOverloaded);
+    CHECK(OutcomeOf(*answer) == Outcome::kUnknown);
+  }
+  CHECK(was_split);
+}
+
+}  // namespace
+}  // namespace quorate::node
