@@ -1,6 +1,6 @@
 #include "quorum/strand.h"
 
-#include <condition_variable>
+#include <utility>
 
 namespace quorate::quorum {
 
@@ -31,7 +31,20 @@ void Strand::Drain() {
       return;
     }
   }
-  relief_->Post([this] { Drain(); });
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    parked_ = true;
+    changed_.notify_all();
+  }
+  relief_->Post([this] { Resume(); });
+}
+
+void Strand::Resume() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!std::exchange(parked_, false)) return;
+  }
+  Drain();
 }
 
 void Strand::RunAndWait(absl::AnyInvocable<void()> task) {
@@ -39,17 +52,21 @@ void Strand::RunAndWait(absl::AnyInvocable<void()> task) {
     task();
     return;
   }
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool ran = false;
+  bool ran = false;  // guarded by mutex_
   Run([&] {
     task();
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::mutex> lock(mutex_);
     ran = true;
-    changed.notify_one();  // under the lock: the waiter's frame may be gone as soon as it is free
+    changed_.notify_all();
   });
-  std::unique_lock<std::mutex> lock(mutex);
-  changed.wait(lock, [&] { return ran; });
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return ran || parked_; });
+    if (ran) return;
+    lock.unlock();
+    Resume();
+    lock.lock();
+  }
 }
 
 }  // namespace quorate::quorum

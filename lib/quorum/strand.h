@@ -10,13 +10,15 @@
 // behind is handled together (one write, one message), which is where batching under load comes from.
 //
 // So that a caller's thread isn't kept for ever by other people's tasks, the strand moves to the `relief`
-// executor after kRoundsMax rounds.
+// executor after kRoundsMax rounds. Whoever waits in RunAndWait meanwhile takes it over instead: the relief may be
+// busy for long, and the one who waits may even be what it is busy with.
 //
 // Thread-safe. Tasks must not block.
 #ifndef QUORATE_QUORUM_STRAND_H_
 #define QUORATE_QUORUM_STRAND_H_
 
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -27,7 +29,7 @@ namespace quorate::quorum {
 
 class Strand {
  public:
-  // `relief` outlives the strand. `flush` may be empty.
+  // What was posted to `relief` is to have run before the strand is destroyed. `flush` may be empty.
   Strand(Executor* relief, absl::AnyInvocable<void()> flush) : relief_(relief), flush_(std::move(flush)) {}
 
   // Runs `task` before returning if the strand is idle, else soon, on another thread or later on this one.
@@ -43,13 +45,17 @@ class Strand {
   static constexpr int kRoundsMax = 64;
 
   void Drain();
+  // Runs the strand on, unless somebody else took it over.
+  void Resume();
 
   Executor* const relief_;
   absl::AnyInvocable<void()> flush_;  // only called by the runner
   std::mutex mutex_;
-  std::vector<Task> queue_;  // guarded by mutex_
-  bool running_ = false;     // guarded by mutex_; true: queue_ will be looked at again
-  std::vector<Task> round_;  // the runner's; kept to reuse its memory
+  std::vector<Task> queue_;          // guarded by mutex_
+  bool running_ = false;             // guarded by mutex_; true: queue_ will be looked at again
+  bool parked_ = false;              // guarded by mutex_; running_, but by nobody: who unsets this is to go on
+  std::condition_variable changed_;  // parked_, or a task that is waited for has run
+  std::vector<Task> round_;          // the runner's; kept to reuse its memory
   std::atomic<std::thread::id> runner_{};
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "quorate/system.h"
+#include "quorate/testing/manual_executor.h"
 #include "support/catch.h"
 
 namespace quorate::quorum {
@@ -58,6 +59,7 @@ TEST_CASE("tasks of many threads never overlap and none is lost", "[quorum][stra
     }
   }
   strand.RunAndWait([] {});
+  relief.reset();
   CHECK(unguarded == 80'000);
   CHECK_FALSE(overlapped);
   CHECK(flushes > 0);
@@ -78,6 +80,39 @@ TEST_CASE("a caller isn't kept for ever by tasks that bring tasks", "[quorum][st
   CHECK_FALSE(strand.RunsHere());
   stop = true;
   strand.RunAndWait([] {});
+  relief.reset();
+}
+
+TEST_CASE("who waits for a task isn't held up by a relief that is busy, perhaps with that very wait",
+          "[quorum][strand]") {
+  testing::ManualClock clock;
+  testing::ManualExecutor relief(&clock);  // runs nothing by itself
+  Strand strand(&relief, {});
+  struct Chain {
+    Strand* strand;
+    int left;
+    void operator()() const {
+      if (left > 0) strand->Run(Chain{strand, left - 1});
+    }
+  };
+  strand.Run(Chain{&strand, 100});  // longer than the rounds of one caller: the relief is asked for
+  REQUIRE(relief.pending() == 1);
+  std::atomic<bool> ran{false};
+  std::atomic<bool> returned{false};
+  std::thread waiter([&] {
+    strand.RunAndWait([&] { ran = true; });
+    returned = true;
+  });
+  const Instant patience = SystemClock()->Now() + absl::Seconds(10);
+  while (!returned && SystemClock()->Now() < patience) std::this_thread::yield();
+  CHECK(returned);
+  CHECK(ran);
+  relief.RunUntilIdle();  // comes too late, and finds nothing left to do
+  waiter.join();
+  CHECK_FALSE(strand.RunsHere());
+  bool more = false;
+  strand.Run([&] { more = true; });
+  CHECK(more);
 }
 
 }  // namespace
