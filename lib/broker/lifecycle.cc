@@ -108,23 +108,34 @@ void Lifecycle::SetReady() {
 
 void Lifecycle::BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocable<void(absl::Status) &&> done) {
   Post([timeout, done = std::move(done)](Lifecycle& self) mutable {
-    if (self.shutdown_done_) {
-      std::move(done)(MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "a controlled shutdown runs already"));
+    const bool runs = !self.shutdown_done_.empty();
+    self.shutdown_done_.push_back(std::move(done));
+    if (runs) {
+      self.ArmShutdownTimer(timeout);
       return;
     }
-    self.shutdown_done_ = std::move(done);
-    if (self.stopped_ || !self.started_ || self.status_.epoch == kNoBrokerEpoch) {
+    if (self.relieved_ || self.stopped_ || !self.started_ || self.status_.epoch == kNoBrokerEpoch) {
       self.FinishControlledShutdown(absl::OkStatus());
       return;
     }
     self.SetState(BrokerState::kPendingControlledShutdown);
-    self.executor_->PostAt(self.clock_->Now() + timeout, [me = self.shared_from_this(), timeout] {
-      me->FinishControlledShutdown(
-          MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
-                    absl::StrCat("the controller did not take over what this broker leads within ",
-                                 absl::FormatDuration(timeout))));
-    });
+    self.ArmShutdownTimer(timeout);
     self.HurryUp();
+  });
+}
+
+// Unless the shutdown that runs ends earlier anyway.
+void Lifecycle::ArmShutdownTimer(absl::Duration timeout) {
+  const Instant deadline = clock_->Now() + timeout;
+  if (deadline >= shutdown_deadline_) return;
+  executor_->Cancel(shutdown_timer_);
+  shutdown_deadline_ = deadline;
+  shutdown_timer_ = executor_->PostAt(deadline, [me = shared_from_this(), deadline, timeout] {
+    if (me->shutdown_deadline_ != deadline) return;  // ended, or called off too late
+    me->FinishControlledShutdown(
+        MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
+                  absl::StrCat("the controller did not take over what this broker leads within ",
+                               absl::FormatDuration(timeout))));
   });
 }
 
@@ -332,15 +343,18 @@ void Lifecycle::CheckInitialRegistration() {
   on_failed(MakeError(detail, message));
 }
 
-void Lifecycle::FinishControlledShutdown(absl::Status result) {
-  if (!shutdown_done_) return;
-  auto done = std::exchange(shutdown_done_, nullptr);
+void Lifecycle::FinishControlledShutdown(const absl::Status& result) {
+  if (shutdown_done_.empty()) return;
+  auto waiting = std::exchange(shutdown_done_, {});
+  executor_->Cancel(shutdown_timer_);
+  shutdown_deadline_ = Instant::Infinite();
+  if (result.ok()) relieved_ = true;
   if (!stopped_) SetState(BrokerState::kShuttingDown);
   executor_->Cancel(timer_);
   ++timer_round_;
   Log(result.ok() ? LogLevel::kInfo : LogLevel::kWarning,
       absl::StrCat("event=controlled_shutdown broker=", options_.id.value(), " result=", result.ToString()));
-  std::move(done)(std::move(result));
+  for (auto& done : waiting) std::move(done)(result);
 }
 
 void Lifecycle::SetState(BrokerState state) {

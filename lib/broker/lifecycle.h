@@ -86,7 +86,8 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
 
   // Asks to be relieved. `done` runs exactly once: OK when the controller has moved everything away (or nothing was
   // registered), kNoLeader when there is no controller to do so for a while, DeadlineExceeded after `timeout`,
-  // kShuttingDown at Stop. Sends nothing afterwards.
+  // kShuttingDown at Stop. Sends nothing afterwards. Called again meanwhile, it is the same shutdown, with the earlier
+  // of the deadlines; called again after it succeeded, OK at once.
   void BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocable<void(absl::Status) &&> done);
 
   // Sends nothing any more.
@@ -109,7 +110,8 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   void ScheduleNext(absl::Duration in);
   void HurryUp();
   void CheckInitialRegistration();
-  void FinishControlledShutdown(absl::Status result);
+  void ArmShutdownTimer(absl::Duration timeout);
+  void FinishControlledShutdown(const absl::Status& result);
   void SetState(BrokerState state);
   void Report();
   void Log(LogLevel level, absl::string_view line);
@@ -141,7 +143,10 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   Executor::TimerId timer_ = Executor::kNoTimer;
   absl::Duration backoff_ = absl::ZeroDuration();
   std::optional<Instant> alone_since_;  // in a controlled shutdown: no controller has answered since
-  absl::AnyInvocable<void(absl::Status) &&> shutdown_done_;
+  std::vector<absl::AnyInvocable<void(absl::Status) &&>> shutdown_done_;
+  Instant shutdown_deadline_ = Instant::Infinite();
+  Executor::TimerId shutdown_timer_ = Executor::kNoTimer;
+  bool relieved_ = false;  // a controlled shutdown succeeded
 };
 
 }  // namespace quorate::broker

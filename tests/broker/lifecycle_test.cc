@@ -272,6 +272,43 @@ TEST_CASE("Controlled shutdown asks at once and again every 50 ms until it is re
 }
 
 TEST_CASE(
+    "Controlled shutdown that is asked for twice is one, with the earlier deadline; once relieved, nothing is asked") {
+  Fixture f;
+  f.Run();
+  std::vector<absl::Status> results;
+  const auto keep = [&](absl::Status s) { results.push_back(std::move(s)); };
+  f.lifecycle->BeginControlledShutdown(absl::Seconds(10), keep);
+  f.lifecycle->BeginControlledShutdown(absl::Seconds(2), keep);
+  auto beat = f.Next(absl::Milliseconds(50));
+  f.executor.RunFor(absl::Seconds(1));
+  CHECK(results.empty());
+  SECTION("relieved") {
+    std::move(beat.replied)(HeartbeatReply{true, true, true});
+    f.executor.RunUntilIdle();
+    REQUIRE(results.size() == 2);
+    f.lifecycle->BeginControlledShutdown(absl::Seconds(2), keep);
+    CHECK(f.NothingWithin(absl::Seconds(30)));
+    REQUIRE(results.size() == 3);
+    for (const absl::Status& result : results) CHECK(result.ok());
+  }
+  SECTION("too late; then asked for again, with a deadline of its own") {
+    f.executor.RunFor(absl::Seconds(1));
+    REQUIRE(results.size() == 2);
+    for (const absl::Status& result : results) CHECK(ReasonOf(result) == Reason::kDeadlineExceeded);
+    f.lifecycle->BeginControlledShutdown(absl::Seconds(20), keep);
+    std::move(beat.replied)(HeartbeatReply{true, false, false});
+    f.executor.RunFor(absl::Milliseconds(50));
+    auto again = f.Next(absl::Milliseconds(50));
+    f.executor.RunFor(absl::Seconds(15));
+    CHECK(results.size() == 2);
+    std::move(again.replied)(HeartbeatReply{true, true, true});
+    f.executor.RunUntilIdle();
+    REQUIRE(results.size() == 3);
+    CHECK(results[2].ok());
+  }
+}
+
+TEST_CASE(
     "Controlled shutdown ends at its deadline, at a lost registration, at Stop, and when nothing was registered") {
   std::vector<absl::Status> results;
   const auto keep = [&](absl::Status s) { results.push_back(std::move(s)); };
