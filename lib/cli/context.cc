@@ -1,5 +1,7 @@
 #include "cli/context.h"
 
+#include <optional>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
@@ -42,17 +44,25 @@ std::string RemedyFor(const absl::Status& status) {
     case Reason::kUnreachable:
       return "Check that a node runs there (quorate server FILE) and that the address is one of its listeners";
     case Reason::kNoLeader:
-      return "A majority of the controllers must be alive and able to reach each other; "
-             "quorate metadata-quorum describe --status on one of them shows what it sees";
+      return "A majority of the controllers must be alive and able to reach each other: start those that aren't, and "
+             "see in their logs whom they miss";
     case Reason::kDeadlineExceeded:
       return OutcomeOf(status) == Outcome::kUnknown
-                 ? "It may still take effect: look before you repeat it, or allow more time with --timeout-ms"
-                 : "Allow more time with --timeout-ms, or check that a majority of the controllers is alive";
+                 ? "It may still take effect, so look before you repeat it. Check that a majority of the controllers "
+                   "is alive, or allow more time with --timeout-ms"
+                 : "Check that a majority of the controllers is alive, or allow more time with --timeout-ms";
     case Reason::kOverloaded:
       return "Try again in a moment";
     default:
       return "";
   }
+}
+
+absl::Status OfRead(const absl::Status& status) {
+  std::optional<StatusDetail> detail = DetailOf(status);
+  if (status.ok() || !detail) return status;
+  detail->outcome = Outcome::kNotApplied;
+  return MakeError(*detail, status.message());
 }
 
 absl::StatusOr<std::string> ReadFile(FileSystem* files, const std::string& path) {

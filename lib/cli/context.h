@@ -48,6 +48,9 @@ void Warn(const Context& context, absl::string_view message);
 // What a user can do about a failure of this kind; empty when there is nothing general to say.
 std::string RemedyFor(const absl::Status& status);
 
+// The failure of a call that only asks: it changed nothing, however it was lost.
+absl::Status OfRead(const absl::Status& status);
+
 // `text` with a full stop (or what it ends with already).
 std::string Sentence(absl::string_view text);
 

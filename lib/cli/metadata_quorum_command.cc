@@ -26,7 +26,7 @@ int RunDescribe(const QuorumArgs& args, const Context& context) {
   auto admin = Connect(context, args.connection);
   if (!admin.ok()) return Fail(context, admin.status());
   auto quorum = (*admin)->DescribeQuorum();
-  if (!quorum.ok()) return Fail(context, quorum.status());
+  if (!quorum.ok()) return Fail(context, OfRead(quorum.status()));
   const absl::Time now = context.clock->WallNow();
   if (args.status) {
     PrintQuorumStatus(*context.out, args.format, *quorum);
