@@ -60,6 +60,9 @@ std::string Misuse(const TopicsArgs& args) {
     return "Command must include exactly one action: --list, --describe, --create or --delete";
   }
   if ((args.create || args.remove) && args.topic.empty()) return "--topic NAME is missing";
+  if (!args.topic.empty() && SplitTopicList(args.topic).empty()) {
+    return absl::StrCat("--topic '", args.topic, "' names no topic");
+  }
   if (!args.create) {
     if (args.partitions || args.replication_factor || !args.replica_assignment.empty() || args.if_not_exists) {
       return "--partitions, --replication-factor, --replica-assignment and --if-not-exists go with --create only";
@@ -120,83 +123,101 @@ int Create(const TopicsArgs& args, AdminClient& admin, const Context& context) {
   return kExitOk;
 }
 
-// The names that --topic stands for; all names when it isn't given.
-absl::StatusOr<std::vector<std::string>> Select(const TopicsArgs& args, AdminClient& admin) {
-  if (IsTopicName(args.topic)) return std::vector<std::string>{args.topic};
-  absl::StatusOr<std::vector<std::string>> names = admin.ListTopics();
-  if (names.ok() && !args.topic.empty()) names = MatchTopics(args.topic, *names);
-  if (!names.ok()) return names;
-  if (args.exclude_internal) {
-    names->erase(std::remove_if(names->begin(), names->end(), [](const std::string& n) { return IsInternalTopic(n); }),
-                 names->end());
+// What --topic stands for; all topics when it isn't given.
+absl::StatusOr<TopicSelection> Select(const TopicsArgs& args, AdminClient& admin) {
+  const std::vector<std::string> pieces = SplitTopicList(args.topic);
+  TopicSelection selection;
+  if (!pieces.empty() && OnlyTopicNames(pieces) && !args.list) {
+    selection.names = pieces;  // the answer to the question itself will say which are missing
+    std::sort(selection.names.begin(), selection.names.end());
+    selection.names.erase(std::unique(selection.names.begin(), selection.names.end()), selection.names.end());
+  } else {
+    absl::StatusOr<std::vector<std::string>> existing = admin.ListTopics();
+    if (!existing.ok()) return OfRead(existing.status());
+    if (pieces.empty()) {
+      selection.names = *std::move(existing);
+      std::sort(selection.names.begin(), selection.names.end());
+    } else {
+      absl::StatusOr<TopicSelection> matched = MatchTopics(pieces, *existing);
+      if (!matched.ok()) return matched.status();
+      selection = *std::move(matched);
+    }
   }
-  std::sort(names->begin(), names->end());
-  return names;
+  if (args.exclude_internal) {
+    selection.names.erase(std::remove_if(selection.names.begin(), selection.names.end(),
+                                         [](const std::string& name) { return IsInternalTopic(name); }),
+                          selection.names.end());
+  }
+  return selection;
+}
+
+// Says which topics are missing, unless that is fine. The exit code.
+int CheckMissing(const TopicsArgs& args, const Context& context, const std::vector<std::string>& missing) {
+  if (args.if_exists) return kExitOk;
+  for (const std::string& topic : missing) FailMissing(context, topic);
+  return missing.empty() ? kExitOk : kExitFailure;
 }
 
 int List(const TopicsArgs& args, AdminClient& admin, const Context& context) {
-  TopicsArgs all = args;
-  // A name is a filter here, and a filter that finds nothing is no error.
-  if (IsTopicName(args.topic)) all.topic.clear();
-  auto names = Select(all, admin);
-  if (!names.ok()) return FailTopic(context, names.status());
-  if (IsTopicName(args.topic)) {
-    const bool found = std::find(names->begin(), names->end(), args.topic) != names->end();
-    *names = found ? std::vector<std::string>{args.topic} : std::vector<std::string>{};
-  }
+  // What is missing doesn't matter: a list that is empty is a list.
+  absl::StatusOr<TopicSelection> selection = Select(args, admin);
+  if (!selection.ok()) return FailTopic(context, selection.status());
   if (args.format == OutputFormat::kJson) {
-    *context.out << Json{{"topics", *names}}.dump(2) << '\n';
+    *context.out << Json{{"topics", selection->names}}.dump(2) << '\n';
   } else {
-    for (const std::string& name : *names) *context.out << name << '\n';
+    for (const std::string& name : selection->names) *context.out << name << '\n';
   }
   return kExitOk;
 }
 
 int Describe(const TopicsArgs& args, AdminClient& admin, const Context& context) {
-  auto names = Select(args, admin);
-  if (!names.ok()) return FailTopic(context, names.status());
+  absl::StatusOr<TopicSelection> selection = Select(args, admin);
+  if (!selection.ok()) return FailTopic(context, selection.status());
+  std::vector<std::string> missing = selection->missing;
   std::vector<TopicDescription> shown;
-  if (!names->empty()) {
-    auto topics = admin.DescribeTopics(*names);
-    if (!topics.ok()) return FailTopic(context, topics.status());
+  if (!selection->names.empty()) {
+    auto topics = admin.DescribeTopics(selection->names);
+    if (!topics.ok()) return FailTopic(context, OfRead(topics.status()));
+    const bool named = OnlyTopicNames(SplitTopicList(args.topic));
     for (TopicDescription& topic : *topics) {
       if (topic.status.ok()) {
         shown.push_back(std::move(topic));
       } else if (KafkaErrorOf(topic.status) != kUnknownTopic) {
         return FailTopic(context, topic.status);
-      } else if (IsTopicName(args.topic) && !args.if_exists) {
-        return FailMissing(context, topic.name);
+      } else if (named && !args.topic.empty()) {
+        missing.push_back(topic.name);
       }  // else: deleted between being listed and being described
     }
-  } else if (!args.topic.empty() && !args.if_exists) {
-    return FailMissing(context, args.topic);
   }
   std::sort(shown.begin(), shown.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  PrintTopics(*context.out, args.format, shown, args.filter);
-  return kExitOk;
+  if (!shown.empty() || missing.empty() || args.if_exists) {
+    PrintTopics(*context.out, args.format, shown, args.filter);
+  }
+  return CheckMissing(args, context, missing);
 }
 
 int Delete(const TopicsArgs& args, AdminClient& admin, const Context& context) {
-  auto names = Select(args, admin);
-  if (!names.ok()) return FailTopic(context, names.status());
-  if (names->empty() && !args.if_exists) return FailMissing(context, args.topic);
+  absl::StatusOr<TopicSelection> selection = Select(args, admin);
+  if (!selection.ok()) return FailTopic(context, selection.status());
+  std::vector<std::string> missing = selection->missing;
   Json deleted = Json::array();
   int exit_code = kExitOk;
-  if (!names->empty()) {
-    auto results = admin.DeleteTopics(*names);
+  if (!selection->names.empty()) {
+    auto results = admin.DeleteTopics(selection->names);
     if (!results.ok()) return FailTopic(context, results.status());
     for (const TopicResult& result : *results) {
       if (result.status.ok()) {
         deleted.push_back(Json{{"name", result.name}, {"topicId", result.topic_id.ToString()}});
-      } else if (KafkaErrorOf(result.status) != kUnknownTopic) {
+      } else if (KafkaErrorOf(result.status) == kUnknownTopic) {
+        missing.push_back(result.name);
+      } else {
         exit_code = FailTopic(context, result.status);
-      } else if (!args.if_exists) {
-        exit_code = FailMissing(context, result.name);
       }
     }
   }
   // Kafka's tool says nothing when a topic was deleted.
   if (args.format == OutputFormat::kJson) *context.out << Json{{"deleted", std::move(deleted)}}.dump(2) << '\n';
+  if (CheckMissing(args, context, missing) != kExitOk) exit_code = kExitFailure;
   return exit_code;
 }
 

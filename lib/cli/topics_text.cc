@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <regex>
 #include <utility>
 
@@ -117,26 +118,40 @@ bool IsTopicName(absl::string_view text) {
                      [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-'; });
 }
 
-absl::StatusOr<std::vector<std::string>> MatchTopics(const std::string& expressions,
-                                                     const std::vector<std::string>& names) {
-  std::vector<std::string> matches;
-  std::vector<std::regex> compiled;
-  for (absl::string_view expression : absl::StrSplit(expressions, ',', absl::SkipWhitespace())) {
-    const std::string text(absl::StripAsciiWhitespace(expression));
+std::vector<std::string> SplitTopicList(const std::string& list) {
+  std::vector<std::string> pieces;
+  for (absl::string_view piece : absl::StrSplit(list, ',')) {
+    piece = absl::StripAsciiWhitespace(piece);
+    if (!piece.empty()) pieces.emplace_back(piece);
+  }
+  return pieces;
+}
+
+bool OnlyTopicNames(const std::vector<std::string>& pieces) {
+  return std::all_of(pieces.begin(), pieces.end(), [](const std::string& piece) { return IsTopicName(piece); });
+}
+
+absl::StatusOr<TopicSelection> MatchTopics(const std::vector<std::string>& pieces,
+                                           const std::vector<std::string>& existing) {
+  TopicSelection selection;
+  for (const std::string& piece : pieces) {
+    std::optional<std::regex> expression;
     // std::regex has no other way to refuse than an exception; it ends here.
     try {
-      compiled.emplace_back(text, std::regex::ECMAScript | std::regex::optimize);
+      if (!IsTopicName(piece)) expression.emplace(piece, std::regex::ECMAScript | std::regex::optimize);
     } catch (const std::regex_error& error) {
-      return Bad(absl::StrCat("--topic: '", text, "' is neither a topic name nor a regular expression (", error.what(),
+      return Bad(absl::StrCat("--topic: '", piece, "' is neither a topic name nor a regular expression (", error.what(),
                               "); names have letters, digits, '.', '_' and '-'"));
     }
+    const size_t before = selection.names.size();
+    for (const std::string& name : existing) {
+      if (expression ? std::regex_match(name, *expression) : name == piece) selection.names.push_back(name);
+    }
+    if (selection.names.size() == before) selection.missing.push_back(piece);
   }
-  for (const std::string& name : names) {
-    const bool match = std::any_of(compiled.begin(), compiled.end(),
-                                   [&](const std::regex& expression) { return std::regex_match(name, expression); });
-    if (match) matches.push_back(name);
-  }
-  return matches;
+  std::sort(selection.names.begin(), selection.names.end());
+  selection.names.erase(std::unique(selection.names.begin(), selection.names.end()), selection.names.end());
+  return selection;
 }
 
 bool IsInternalTopic(absl::string_view name) {

@@ -28,12 +28,22 @@ void PrintTopics(std::ostream& out, OutputFormat format, const std::vector<Topic
 // "1:2:3,2:3:1": a partition between commas, its brokers between colons, the preferred leader first.
 absl::StatusOr<std::vector<std::vector<NodeId>>> ParseReplicaAssignment(const std::string& text);
 
-// Kafka reads --topic as a list of regular expressions. A text that is a legal topic name means that topic alone: the
-// dot of "email.send" doesn't match any character, because deleting more than was named can't be undone.
 bool IsTopicName(absl::string_view text);
-// Those of `names` that one of the expressions matches as a whole. The error says what is wrong with the expression.
-absl::StatusOr<std::vector<std::string>> MatchTopics(const std::string& expressions,
-                                                     const std::vector<std::string>& names);
+
+// Kafka reads --topic as a list of regular expressions. Here a piece of that list that is a legal topic name means that
+// topic alone: the dot of "email.send" doesn't match any character, because deleting more than was named can't be
+// undone.
+std::vector<std::string> SplitTopicList(const std::string& list);
+// Whether only names are listed, so that one needn't know which topics there are.
+bool OnlyTopicNames(const std::vector<std::string>& pieces);
+
+struct TopicSelection {
+  std::vector<std::string> names;    // sorted, each once
+  std::vector<std::string> missing;  // pieces that nothing matches
+};
+// What `pieces` select of `existing`, each matched as a whole. The error says what is wrong with an expression.
+absl::StatusOr<TopicSelection> MatchTopics(const std::vector<std::string>& pieces,
+                                           const std::vector<std::string>& existing);
 
 // __consumer_offsets and the like: made by brokers for themselves.
 bool IsInternalTopic(absl::string_view name);

@@ -162,6 +162,63 @@ TEST_CASE("topics --delete deletes what was named, and nothing that a dot happen
   CHECK(cluster.topics.size() == 1);
 }
 
+TEST_CASE("topics --topic takes a list, in which a name is a name and every piece must be there", "[cli]") {
+  FakeCluster cluster;
+  for (const char* name : {"a.b", "axb", "c1", "c2", "d"}) Create(&cluster, name);
+
+  const CommandResult both = Topics(&cluster, {"--describe", "--topic", "d, a.b,d"});
+  CHECK(both.exit_code == 0);
+  CHECK(std::count(both.out.begin(), both.out.end(), '\n') == 4);  // two topics of one partition each
+  CHECK_THAT(both.out, Catch::Matchers::StartsWith("Topic: a.b") && !Contains("axb"));
+  CHECK(Topics(&cluster, {"--list", "--topic", "a.b,c[12],nope"}).out == "a.b\nc1\nc2\n");
+
+  // What is there is shown; what isn't is said, and is a failure.
+  for (const char* list : {"d,nope", "d,no.*", "nope,d*"}) {
+    CAPTURE(list);
+    const CommandResult partly = Topics(&cluster, {"--describe", "--topic", list});
+    CHECK(partly.exit_code == 1);
+    CHECK_THAT(partly.out, Contains("Topic: d\t"));
+    CHECK_THAT(partly.err, Contains("Topic 'no") && Contains("does not exist as expected"));
+    CHECK(Topics(&cluster, {"--describe", "--topic", list, "--if-exists"}).exit_code == 0);
+  }
+
+  const CommandResult deleted = Topics(&cluster, {"--delete", "--topic", "a.b,c[0-9],nope", "--output", "json"});
+  CHECK(deleted.exit_code == 1);
+  CHECK(Json::parse(deleted.out)["deleted"].size() == 3);
+  CHECK_THAT(deleted.err, Contains("Topic 'nope' does not exist"));
+  CHECK(cluster.topics.contains("axb"));  // the dot of a.b is a dot in a list, too
+  CHECK(cluster.topics.contains("d"));
+
+  const int calls = cluster.calls;
+  for (const char* nothing : {",", " , "}) {
+    const CommandResult result = Topics(&cluster, {"--delete", "--topic", nothing});
+    CHECK(result.exit_code == 1);
+    CHECK_THAT(result.err, Contains("names no topic"));
+  }
+  CHECK(cluster.calls == calls);
+  CHECK(cluster.topics.size() == 2);
+}
+
+TEST_CASE("A question that gets no answer has certainly changed nothing, and isn't said to", "[cli]") {
+  FakeCluster cluster;
+  cluster.down = MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown, "no answer within 15 s");
+  const std::vector<std::vector<std::string>> questions = {
+      {"topics", "--list"},
+      {"topics", "--describe"},
+      {"topics", "--describe", "--topic", "t"},
+      {"metadata-quorum", "describe", "--status"},
+      {"metadata-quorum", "describe", "--replication"},
+  };
+  for (std::vector<std::string> args : questions) {
+    CAPTURE(args);
+    args.insert(args.begin(), "quorate");
+    args.insert(args.end(), {"--bootstrap-server", "localhost:9092"});
+    const CommandResult result = Run(&cluster, args);
+    CHECK(result.exit_code == 1);
+    CHECK_THAT(result.err, Contains("majority of the controllers") && !Contains("take effect"));
+  }
+}
+
 TEST_CASE("A cluster that can't be reached or has no leader is said with its remedy", "[cli]") {
   FakeCluster cluster;
   cluster.down = MakeError(Reason::kUnreachable, Outcome::kNotApplied, "localhost:9092 can't be connected to");
