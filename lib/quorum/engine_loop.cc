@@ -70,7 +70,7 @@ bool Engine::AppendProposals() {
       waiter->Complete(MakeError(
           Reason::kEpochMismatch, Outcome::kNotApplied,
           absl::StrCat("the leadership in epoch ", waiter->epoch.value(), " ended before the proposal was appended")));
-      waiter->records.clear();
+      proposals_.Drop(*waiter);
       continue;
     }
     waiter->base_offset = next;
@@ -81,8 +81,12 @@ bool Engine::AppendProposals() {
   if (batch.empty()) return false;
   absl::StatusOr<Offset> appended = core_->Propose(Now(), records, absl::ToUnixMillis(dependencies_.clock->WallNow()));
   for (ProposalWaiterPtr& waiter : batch) {
-    if (!appended.ok()) waiter->Complete(appended.status());
-    proposals_.AddAppended(std::move(waiter));
+    if (appended.ok()) {
+      proposals_.AddAppended(std::move(waiter));
+    } else {
+      waiter->Complete(appended.status());
+      proposals_.Drop(*waiter);
+    }
   }
   return true;
 }

@@ -54,8 +54,10 @@ class PendingProposals {
 
   // Takes queued proposals from the front, at least one, as many as fit into `bytes_max` in one batch.
   std::vector<ProposalWaiterPtr> TakeQueued(size_t bytes_max);
-  // They are in the log now.
+  // It is in the log now.
   void AddAppended(ProposalWaiterPtr waiter);
+  // It isn't, and won't be.
+  void Drop(const ProposalWaiter& waiter) { Untrack(waiter); }
   // Those that lie below `end`, removed.
   std::vector<ProposalWaiterPtr> TakeAppendedBelow(Offset end);
   // All of one kind, removed.
