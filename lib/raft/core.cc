@@ -133,6 +133,8 @@ void CoreImpl::PeerDisconnected(Instant now, NodeId peer) {
   const bool stood = connected_.erase(peer) > 0;
   if (peers_.count(peer) > 0) unreachable_.insert(peer);
   if (stood && peer == leader_.id && leader_.id != config_.self.id) LeaderIsGone();
+  // The candidate that has our vote: there is nobody to wait for any more.
+  if (stood && peer == voted_for_.id && role_ == ReplicaRole::kUnattached && MayLead()) BecomeProspective();
   // It may have been the last one whose answer was still to come.
   if (role_ == ReplicaRole::kProspective) return CountPreVotes();
   if (role_ == ReplicaRole::kCandidate) CountVotes();

@@ -48,9 +48,11 @@ void CoreImpl::SendFetch() {
 
 void CoreImpl::HeardLeader() {
   leader_heard_ = now_;
-  leader_gone_ = false;
-  failed_rounds_ = 0;
-  fetch_deadline_ = now_ + timing_.Fetch();
+  // A leader's requests come on its own connection, and may be read after ours to it broke though it died before. If it
+  // lives, ours stands again in a moment.
+  leader_gone_ = unreachable_.count(leader_.id) > 0;
+  fetch_deadline_ = now_ + (leader_gone_ ? timing_.Resend() : timing_.Fetch());
+  if (!leader_gone_) failed_rounds_ = 0;
 }
 
 void CoreImpl::LeaderIsGone() {

@@ -96,6 +96,57 @@ TEST_CASE("a split vote of the survivors costs a short backoff, not the election
   }
 }
 
+// A connection has two ends and there are two of them: what the dead leader sent on its own may be read after
+// ours to it broke.
+TEST_CASE("late words of a dead leader don't bring it back to life") {
+  CoreCluster cluster({});
+  cluster.StartAll();
+  REQUIRE(Settle(cluster));
+  const int old_leader = cluster.Leader();
+  Message late;
+  late.cluster_id = cluster.cluster_id();
+  late.from = cluster.key(old_leader);
+  late.from_incarnation = cluster.incarnation(old_leader);
+  late.request_incarnation = late.from_incarnation;
+  late.request_id = 1'000'000;
+  late.body = BeginEpochRequest{cluster.core(old_leader).epoch(), {}};
+  const Instant crash = cluster.now();
+  cluster.Crash(old_leader);
+  cluster.RunFor(absl::Microseconds(150));  // both have noticed
+  for (int id = 1; id <= 3; ++id) {
+    if (id == old_leader) continue;
+    REQUIRE(cluster.core(id).role() == ReplicaRole::kProspective);
+    late.to = cluster.key(id);
+    cluster.Inject(id, late);
+  }
+  REQUIRE(cluster.RunUntil([&] { return cluster.Leader() != 0 && cluster.Settled(); }, absl::Seconds(5)));
+  CHECK(cluster.now() - crash < absl::Milliseconds(150));
+  CHECK(cluster.violations() == kNone);
+}
+
+TEST_CASE("a candidate that dies with the others' votes isn't waited for") {
+  CoreCluster cluster({.voters = 5});
+  cluster.StartAll();
+  REQUIRE(Settle(cluster));
+  cluster.Crash(cluster.Leader());
+  int candidate = 0;
+  const auto voted = [&] {
+    for (int id = 1; id <= 5; ++id) {
+      if (!cluster.alive(id) || cluster.stored(id)->epoch != Epoch(2)) continue;
+      const NodeId vote = cluster.stored(id)->voted_for.id;
+      if (vote != kNoNode && vote != NodeId(id)) candidate = vote.value();
+    }
+    return candidate != 0;
+  };
+  REQUIRE(cluster.RunUntil(voted, absl::Milliseconds(100)));
+  REQUIRE(cluster.core(candidate).role() == ReplicaRole::kCandidate);
+  const Instant crash = cluster.now();
+  cluster.Crash(candidate);
+  REQUIRE(cluster.RunUntil([&] { return cluster.Leader() != 0 && cluster.Settled(); }, absl::Seconds(5)));
+  CHECK(cluster.now() - crash < absl::Milliseconds(100));
+  CHECK(cluster.violations() == kNone);
+}
+
 TEST_CASE("a silent leader is replaced after the fetch timeout") {
   CoreCluster cluster({.announce_crashes = false});
   cluster.StartAll();
