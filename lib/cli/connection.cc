@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "cli/checks.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
 
@@ -69,7 +70,7 @@ void AddConnectionOptions(CLI::App* command, ConnectionArgs* args) {
           },
           "How long to try [15000]")
       ->type_name("MS")
-      ->check(CLI::Range(int64_t{1}, kTimeoutMsMax).description(""));
+      ->check(WholeNumber(1, kTimeoutMsMax));
 }
 
 absl::StatusOr<Endpoint> ParseEndpoint(absl::string_view text, const std::string& option) {

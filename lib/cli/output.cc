@@ -2,20 +2,18 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/checks.h"
 
 namespace quorate::cli {
 
 void AddOutputOption(CLI::App* command, OutputFormat* format) {
-  static const std::map<std::string, OutputFormat> kNames = {{"human", OutputFormat::kHuman},
-                                                             {"json", OutputFormat::kJson}};
-  command->add_option("--output", *format, "How to print the result: human (as Kafka's tool does) or json")
-      ->type_name("FORMAT")
-      ->transform(CLI::CheckedTransformer(kNames, CLI::ignore_case).description(""));
+  AddChoice<OutputFormat>(command, "--output", format, {{"human", OutputFormat::kHuman}, {"json", OutputFormat::kJson}},
+                          "How to print the result: human (as Kafka's tool does) or json")
+      ->type_name("FORMAT");
 }
 
 void PrintTable(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/spdlog_sink.h"
@@ -254,18 +254,18 @@ void AddServerCommand(CLI::App* app, Context* context) {
       ->type_name("KEY=VALUE")
       ->take_all()
       ->expected(1);
-  static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
-                                                          {"info", LogLevel::kInfo},
-                                                          {"warning", LogLevel::kWarning},
-                                                          {"error", LogLevel::kError}};
-  command->add_option("--log-level", args->log_level, "What to log: debug, info, warning or error [info]")
-      ->type_name("LEVEL")
-      ->transform(CLI::CheckedTransformer(kLevels, CLI::ignore_case).description(""));
+  AddChoice<LogLevel>(command, "--log-level", &args->log_level,
+                      {{"debug", LogLevel::kDebug},
+                       {"info", LogLevel::kInfo},
+                       {"warning", LogLevel::kWarning},
+                       {"error", LogLevel::kError}},
+                      "What to log: debug, info, warning or error [info]")
+      ->type_name("LEVEL");
   command
       ->add_option("--shutdown-timeout-ms", args->shutdown_timeout_ms,
                    "How long an orderly stop may take: leaderships are handed over first [30000]")
       ->type_name("MS")
-      ->check(CLI::Range(int64_t{0}, int64_t{3'600'000}).description(""));
+      ->check(WholeNumber(0, 3'600'000));
   command->callback([args, context] { context->exit_code = RunServer(*args, *context); });
 }
 

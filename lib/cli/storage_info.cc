@@ -26,8 +26,7 @@ void CheckQuorumKind(const NodeOptions& options, const DirectoryIdentity& identi
   if (identity.initial_voters && !options.static_voters.empty()) {
     findings->problems.push_back(
         "The directory was formatted for a dynamic quorum, and the configuration has controller.quorum.voters, which "
-        "is "
-        "ignored then; use controller.quorum.bootstrap.servers.");
+        "is ignored then; use controller.quorum.bootstrap.servers.");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/connection.h"
 #include "cli/output.h"
@@ -72,12 +73,6 @@ std::string Misuse(const TopicsArgs& args) {
   }
   if (args.filter.any() && !args.describe) {
     return "--under-replicated-partitions and --unavailable-partitions go with --describe only";
-  }
-  if (args.partitions && (*args.partitions < 1 || *args.partitions > limits::kPartitionsPerTopicMax)) {
-    return absl::StrCat("--partitions is ", *args.partitions, "; 1 to ", limits::kPartitionsPerTopicMax, " is allowed");
-  }
-  if (args.replication_factor && (*args.replication_factor < 1 || *args.replication_factor > INT16_MAX)) {
-    return absl::StrCat("--replication-factor is ", *args.replication_factor, "; 1 to ", INT16_MAX, " is allowed");
   }
   if (!args.replica_assignment.empty() && (args.partitions || args.replication_factor)) {
     return "--replica-assignment says how many partitions and replicas there are; leave --partitions and "
@@ -231,10 +226,6 @@ int RunTopics(const TopicsArgs& args, const Context& context) {
   return Delete(args, **admin, context);
 }
 
-// CLI11 takes an empty word for "not given". It is a variable of a script that wasn't set, and no reason to choose a
-// default.
-std::string NotEmpty(const std::string& text) { return text.empty() ? "a number is wanted, and it is empty" : ""; }
-
 }  // namespace
 
 void AddTopicsCommand(CLI::App* app, Context* context) {
@@ -250,12 +241,12 @@ void AddTopicsCommand(CLI::App* app, Context* context) {
       ->type_name("NAME");
   command->add_option("--partitions", args->partitions, "How many partitions; else the cluster's num.partitions")
       ->type_name("N")
-      ->check(CLI::Validator(NotEmpty, ""));
+      ->check(WholeNumber(1, limits::kPartitionsPerTopicMax));
   command
       ->add_option("--replication-factor", args->replication_factor,
                    "How many copies of each; else the cluster's default.replication.factor")
       ->type_name("N")
-      ->check(CLI::Validator(NotEmpty, ""));
+      ->check(WholeNumber(1, INT16_MAX));
   command
       ->add_option("--replica-assignment", args->replica_assignment,
                    "Instead of both: the brokers of each partition, the preferred leader first")

@@ -73,6 +73,51 @@ TEST_CASE("A usage error is one sentence on stderr and exit code 1", "[cli]") {
   CHECK(cluster.calls == 0);
 }
 
+TEST_CASE("A usage error names what is wrong, what is right, and where to read on", "[cli]") {
+  FakeCluster cluster;
+  struct Example {
+    std::vector<std::string> args;
+    std::string error;
+  };
+  const std::vector<Example> examples = {
+      {{}, "say which command of quorate you mean: server, storage, topics and metadata-quorum. See quorate --help."},
+      {{"bogus"},
+       "'bogus' isn't a command of quorate; the commands are server, storage, topics and metadata-quorum. See quorate "
+       "--help."},
+      {{"storage"},
+       "say which command of quorate storage you mean: random-uuid, format and info. See quorate storage --help."},
+      {{"storage", "version-mapping"},
+       "'version-mapping' isn't a command of quorate storage; the commands are random-uuid, format and info. See "
+       "quorate storage --help."},
+      {{"topics", "--bootstrap-server", "a:1", "--create", "--topic", "t", "--config", "x=y"},
+       "'--config' isn't an option of quorate topics. See quorate topics --help."},
+      {{"topics", "--list", "extra"}, "'extra' is one word too many for quorate topics. See quorate topics --help."},
+      {{"topics", "--list", "--output", "xml"}, "--output: 'xml' isn't one of human, json. See quorate topics --help."},
+      {{"topics", "--create", "--partitions", "two"},
+       "--partitions: 'two' isn't a whole number from 1 to 100000. See quorate topics --help."},
+      {{"topics", "--create", "--partitions", ""},
+       "--partitions: '' isn't a whole number from 1 to 100000. See quorate topics --help."},
+      {{"topics", "--create", "--replication-factor", "99999999999999999999"},
+       "--replication-factor: '99999999999999999999' isn't a whole number from 1 to 32767. See quorate topics --help."},
+      {{"topics", "--list", "--timeout-ms", "0"},
+       "--timeout-ms: '0' isn't a whole number from 1 to 86400000. See quorate topics --help."},
+      {{"server", "f", "--log-level", "loud"},
+       "--log-level: 'loud' isn't one of debug, info, warning, error. See quorate server --help."},
+      {{"server"}, "FILE is required. See quorate server --help."},
+      {{"metadata-quorum", "describe", "--bogus"},
+       "'--bogus' isn't an option of quorate metadata-quorum describe. See quorate metadata-quorum describe --help."},
+  };
+  for (const Example& example : examples) {
+    std::vector<std::string> args = example.args;
+    args.insert(args.begin(), "quorate");
+    const CommandResult result = Run(&cluster, args);
+    CHECK(result.exit_code == 1);
+    CHECK(result.err == "error: " + example.error + "\n");
+  }
+  CHECK(cluster.calls == 0);
+  CHECK(Run(&cluster, {"quorate", "topics", "--bootstrap-server", "a:1", "--list", "--output", "JSON"}).exit_code == 0);
+}
+
 TEST_CASE("An address that can't be one is refused before anything is sent", "[cli]") {
   FakeCluster cluster;
   for (const char* address : {"localhost", "localhost:", ":9092", "localhost:0", "localhost:65536", "localhost:x",
