@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "node/admin_codec.h"
 #include "node/controller_service.h"
 #include "node/methods.h"
+#include "quorate/status.h"
 
 namespace quorate::node {
 namespace {
@@ -16,6 +18,17 @@ constexpr absl::Duration kFreshnessWaitMax = absl::Seconds(2);
 // before the caller's own clock says nothing but "too late, outcome unknown".
 absl::Duration WithoutWayBack(absl::Duration timeout) {
   return timeout - std::min(timeout / 10, absl::Milliseconds(200));
+}
+
+// Whether an image may be shown after the quorum was asked about it. Without a quorum it may, as a stale one; not if
+// this node stopped itself, stops, or can't cope, as others are better asked then; nor if nothing is in it yet, because
+// "there are no topics" would be untrue.
+absl::Status WhyNot(const absl::Status& read, const MetadataImage& image) {
+  if (read.ok()) return absl::OkStatus();
+  if (ReasonOf(read) != Reason::kDeadlineExceeded) return read;
+  if (image.provenance().end > Offset(0)) return absl::OkStatus();
+  return MakeError(Reason::kNoLeader, Outcome::kNotApplied,
+                   absl::StrCat("this node knows nothing of the cluster yet: ", read.message()));
 }
 
 }  // namespace
@@ -88,8 +101,14 @@ void AdminService::FromImage(absl::Duration timeout, Answer answer, RpcReply rep
   engine_->ReadBarrier(
       std::max(wait, absl::Milliseconds(1)),
       [this, answer = std::move(answer), reply = std::move(reply)](absl::StatusOr<Offset> read) mutable {
-        executor_->Post([image = image_->Load(), stale = !read.ok(), answer = std::move(answer),
-                         reply = std::move(reply)]() mutable { std::move(reply)(std::move(answer)(*image, stale)); });
+        executor_->Post([image = image_->Load(), read = read.status(), answer = std::move(answer),
+                         reply = std::move(reply)]() mutable {
+          if (absl::Status refusal = WhyNot(read, *image); !refusal.ok()) {
+            std::move(reply)(std::move(refusal));
+          } else {
+            std::move(reply)(std::move(answer)(*image, /*stale=*/!read.ok()));
+          }
+        });
       });
 }
 

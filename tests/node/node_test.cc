@@ -136,6 +136,24 @@ TEST_CASE("One node of three refuses within the deadline and says why; with a se
   CHECK_FALSE(cluster.Image(lonely)->FindTopic("during").has_value());
 }
 
+TEST_CASE("A restarted node that has not heard from the quorum does not say that there are no topics") {
+  NodeCluster cluster(3);
+  cluster.StartAll();
+  REQUIRE(cluster.Create(1, "orders", 1, 3).ok());
+  for (int id = 1; id <= 3; ++id) cluster.Crash(id);
+  REQUIRE(cluster.Start(1).ok());
+  const auto names = cluster.Call(cluster.Clients(1), kListTopics, "");
+  REQUIRE_FALSE(names.ok());
+  INFO(names.status().ToString());
+  CHECK(ReasonOf(names.status()) == Reason::kNoLeader);
+  CHECK(OutcomeOf(names.status()) == Outcome::kNotApplied);
+  REQUIRE(cluster.Start(2).ok());
+  REQUIRE(cluster.AwaitController() != 0);
+  const auto known = cluster.Call(cluster.Clients(1), kListTopics, "");
+  REQUIRE(known.ok());
+  CHECK(*DecodeTopicNames(*known) == std::vector<std::string>{"orders"});
+}
+
 TEST_CASE("A request that waits for a leader is answered as soon as there is one") {
   NodeCluster cluster(3);
   REQUIRE(cluster.Start(1).ok());
@@ -345,6 +363,9 @@ TEST_CASE("A publisher is shown everything once and then each change; F-H01: one
     CHECK(ReasonOf(refused.status()) == Reason::kHalted);
     CHECK(OutcomeOf(refused.status()) == Outcome::kNotApplied);
     CHECK(cluster.At(2).node->status().broker == BrokerState::kNotRunning);
+    // Its image stands still: it doesn't pass it off as the cluster's.
+    const auto names = cluster.Call(cluster.Clients(2), kListTopics, "");
+    CHECK(ReasonOf(names.status()) == Reason::kHalted);
     // The others go on without it.
     CHECK(cluster.Create(1, "without", 1, 1).ok());
   }
