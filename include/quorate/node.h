@@ -147,7 +147,8 @@ class Node {
                             absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done) = 0;
 
   [[nodiscard]] virtual NodeStatus status() const = 0;
-  // Blocks until this broker is unfenced (kRunning), at most for `timeout`; the error says what it waits for.
+  // Blocks until this broker is unfenced (kRunning), at most for `timeout`; the error says what it waits for. Both
+  // Wait… functions end with kShuttingDown when Shutdown begins.
   virtual absl::Status WaitUntilBrokerRunning(absl::Duration timeout) = 0;
   // Blocks until a leader is known whose first record is committed and applied here, at most for `timeout`.
   virtual absl::Status WaitUntilQuorumUsable(absl::Duration timeout) = 0;

@@ -18,6 +18,10 @@ std::chrono::nanoseconds WaitFor(absl::Duration timeout) {
   return absl::ToChronoNanoseconds(std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365)));
 }
 
+absl::Status NothingToWaitFor() {
+  return MakeError(Reason::kShuttingDown, Outcome::kNotApplied, "the node is shutting down");
+}
+
 }  // namespace
 
 // ---- Calls ---------------------------------------------------------------------------------------------
@@ -113,8 +117,9 @@ absl::Status NodeImpl::WaitUntilBrokerRunning(absl::Duration timeout) {
   }
   std::unique_lock<std::mutex> lock(state_mutex_);
   state_changed_.wait_for(lock, WaitFor(timeout),
-                          [this] { return state_.broker == BrokerState::kRunning || !state_.fault.ok(); });
+                          [this] { return state_.broker == BrokerState::kRunning || !state_.fault.ok() || ends_; });
   if (!state_.fault.ok()) return state_.fault;
+  if (ends_) return NothingToWaitFor();
   if (state_.broker == BrokerState::kRunning) return absl::OkStatus();
   std::string message = absl::StrCat("broker ", options_.id.value(), " is still ", ToString(state_.broker), " after ",
                                      absl::FormatDuration(timeout));
@@ -127,10 +132,12 @@ absl::Status NodeImpl::WaitUntilQuorumUsable(absl::Duration timeout) {
     std::unique_lock<std::mutex> lock(state_mutex_);
     // A record of the leader's epoch is committed and applied here: the leader has a majority.
     const auto settled = [this] {
-      return (state_.leadership.leader != kNoNode && metadata_epoch_ >= state_.leadership.epoch) || !state_.fault.ok();
+      return (state_.leadership.leader != kNoNode && metadata_epoch_ >= state_.leadership.epoch) ||
+             !state_.fault.ok() || ends_;
     };
     const bool in_time = state_changed_.wait_for(lock, WaitFor(timeout), settled);
     if (!state_.fault.ok()) return state_.fault;
+    if (ends_) return NothingToWaitFor();
     if (in_time) return absl::OkStatus();
   }
   return MakeError(Reason::kNoLeader, Outcome::kNotApplied,
@@ -173,6 +180,12 @@ void NodeImpl::BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocabl
   RunOnApply([done = std::move(done)]() mutable { std::move(done)(absl::OkStatus()); });
 }
 
+void NodeImpl::EndWaits() {
+  const std::lock_guard<std::mutex> lock(state_mutex_);
+  ends_ = true;
+  state_changed_.notify_all();
+}
+
 absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
   const std::lock_guard<std::mutex> one_at_a_time(shutdown_);
   if (is_shut_down_) return shutdown_result_;
@@ -182,6 +195,7 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
     shutting_down_ = true;
     alive = alive_;
   }
+  EndWaits();
   const Instant until = dependencies_.clock->Now() + deadline;
   const auto left = [&] { return std::max(until - dependencies_.clock->Now(), absl::ZeroDuration()); };
   absl::Status result;
@@ -215,6 +229,7 @@ absl::Status NodeImpl::Shutdown(absl::Duration deadline) {
 
 void NodeImpl::Dismantle(absl::Duration grace) {
   if (executor_ == nullptr) return;  // done before, by Shutdown or by a Start that failed
+  EndWaits();
   {
     std::unique_lock<std::mutex> lock(life_);
     shutting_down_ = true;

@@ -59,6 +59,7 @@ NodeImpl::~NodeImpl() { Dismantle(absl::ZeroDuration()); }
 // ---- Start ---------------------------------------------------------------------------------------------
 
 absl::Status NodeImpl::Start() {
+  const std::lock_guard<std::mutex> one_at_a_time(shutdown_);
   {
     const std::lock_guard<std::mutex> lock(life_);
     if (started_ || shutting_down_) {

@@ -85,6 +85,7 @@ class NodeImpl final : public Node {
   void RunOnEngine(absl::AnyInvocable<void(quorum::Engine*) &&> task);
   // Runs `use`, which may wait for the strand, while the engine is sure to live. False: there is none.
   bool UseEngine(absl::FunctionRef<void(quorum::Engine&)> use) const;
+  void EndWaits();
   // Ends everything that runs. Idempotent.
   void Dismantle(absl::Duration grace);
 
@@ -121,13 +122,14 @@ class NodeImpl final : public Node {
   QuorumDescription last_quorum_;  // after the engine is gone
   mutable std::condition_variable engine_unused_;
 
-  std::mutex shutdown_;  // one Shutdown at a time; guards the two below
+  std::mutex shutdown_;  // one Start or Shutdown at a time; guards the two below
   absl::Status shutdown_result_;
   bool is_shut_down_ = false;
 
-  mutable std::mutex state_mutex_;  // guards the two below
+  mutable std::mutex state_mutex_;  // guards the three below
   NodeStatus state_;
   Epoch metadata_epoch_;
+  bool ends_ = false;  // nobody needs to wait for anything any more
   std::condition_variable state_changed_;
 };
 

@@ -1,6 +1,7 @@
 // One node as hosts run it: threads, sockets, gRPC and a real disk.
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -162,8 +163,8 @@ TEST_CASE("A port in use and a directory in use are refused at once, and nothing
   CHECK(ReasonOf(same.status()) == Reason::kInUse);
 }
 
-TEST_CASE("An admin client hears from a node without a majority why nothing happens, and that nothing happened") {
-  Host host;
+// One of three voters; the others don't exist.
+void StartAlone(Host& host) {
   std::filesystem::remove_all(host.directory);
   DirectoryIdentity identity;
   identity.cluster_id = ClusterId(Uuid(21, 22));
@@ -177,6 +178,47 @@ TEST_CASE("An admin client hears from a node without a majority why nothing happ
   REQUIRE(FormatDirectory(PosixFileSystem(), host.directory.string(), identity).ok());
   host.node = *Node::Create(host.options, {});
   REQUIRE(host.node->Start().ok());
+}
+
+TEST_CASE("Shutdown ends the waits of other threads, and what was shut down isn't waited for") {
+  Host host;
+  StartAlone(host);
+  std::promise<void> begun;
+  std::thread waiter([&] {
+    begun.set_value();
+    CHECK(ReasonOf(host.node->WaitUntilBrokerRunning(absl::Minutes(5))) == Reason::kShuttingDown);
+  });
+  begun.get_future().wait();
+  const Instant before = SystemClock()->Now();
+  CHECK(host.node->Shutdown(absl::ZeroDuration()).ok());
+  waiter.join();
+  CHECK(ReasonOf(host.node->WaitUntilQuorumUsable(absl::Minutes(5))) == Reason::kShuttingDown);
+  CHECK(SystemClock()->Now() - before < absl::Seconds(60));
+}
+
+TEST_CASE("Shutdown that comes while the node starts waits for that, and then ends it") {
+  Host host;
+  for (int i = 0; i < 5; ++i) {
+    host.node = *Node::Create(host.options, {});
+    std::promise<void> begun;
+    std::thread starter([&] {
+      begun.set_value();
+      const absl::Status started = host.node->Start();
+      // Too late, or in time to be ended.
+      CHECK((started.ok() || ReasonOf(started) == Reason::kInvalidArgument));
+    });
+    begun.get_future().wait();
+    host.node->Shutdown(absl::ZeroDuration()).IgnoreError();
+    starter.join();
+    CHECK_FALSE(host.node->status().running);
+    CHECK(host.node->bound_endpoints().empty());
+    host.node.reset();
+  }
+}
+
+TEST_CASE("An admin client hears from a node without a majority why nothing happens, and that nothing happened") {
+  Host host;
+  StartAlone(host);
   NewTopic topic;
   topic.name = "orders";
   for (int i = 0; i < 3; ++i) {
