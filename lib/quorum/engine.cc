@@ -331,14 +331,15 @@ void Engine::FinishShutdown(const absl::Status& result) {
 }
 
 void Engine::Close() {
-  if (std::exchange(closed_, true)) return;
-  strand_.RunAndWait([this] {
-    stopping_ = true;
-    if (!stopped_) FinishShutdown(absl::OkStatus());
+  std::call_once(closed_, [this] {
+    strand_.RunAndWait([this] {
+      stopping_ = true;
+      if (!stopped_) FinishShutdown(absl::OkStatus());
+    });
+    dependencies_.transport->Stop();
+    dependencies_.log.reset();
+    dependencies_.election_state.reset();
   });
-  dependencies_.transport->Stop();
-  dependencies_.log.reset();
-  dependencies_.election_state.reset();
 }
 
 }  // namespace quorate::quorum

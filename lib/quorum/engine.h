@@ -16,6 +16,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -65,7 +66,8 @@ class Engine final : private PeerHandler {
   // Hands leadership over, then stops everything and completes every pending call. `done` runs exactly
   // once, on the timer thread: OK, or DeadlineExceeded when the hand-over didn't come to an end in time. [any]
   void ShutdownAsync(absl::Duration deadline, absl::AnyInvocable<void(absl::Status) &&> done);
-  // After `done`: closes transport and stores and waits for their callbacks. Not from a callback. [any]
+  // After `done`: closes transport and stores and waits for their callbacks. Every caller returns only when that is
+  // done. Not from a callback. [any]
   void Close();
 
   // ---- Calls [any]. Callbacks run on the strand unless the sink completes them elsewhere. ---------------
@@ -157,7 +159,7 @@ class Engine final : private PeerHandler {
   bool stopping_ = false;  // ShutdownAsync was called: nothing new is taken
   bool resigned_ = false;  // and what was pending is done, or has had its time
   bool stopped_ = false;   // every call is completed; late callbacks are ignored
-  bool closed_ = false;    // [any, but one at a time]
+  std::once_flag closed_;  // [any]
   Instant drain_deadline_ = Instant::Infinite();
   Instant shutdown_deadline_ = Instant::Infinite();
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> shutdown_done_;
