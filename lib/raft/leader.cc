@@ -233,7 +233,13 @@ void CoreImpl::LogRead(Instant now, uint64_t id, absl::StatusOr<std::vector<Batc
     if (replica.pending_read != id) continue;
     replica.pending_read = 0;
     // What was asked for in an earlier session or epoch has lost its number (M-17).
-    if (!batches.ok() || batches->empty() || batches->front().base_offset() != replica.send_position()) {
+    if (!batches.ok()) {
+      // F-D07: trying for ever would starve the replica without a word; another leader may have what we lost.
+      return HaltWith(Reason::kStorage,
+                      absl::StrCat("the log can't be read from offset ", replica.send_position().value(),
+                                   " on: ", batches.status().message()));
+    }
+    if (batches->empty() || batches->front().base_offset() != replica.send_position()) {
       replica.Close();
     } else {
       SendBatches(key, replica, *std::move(batches));

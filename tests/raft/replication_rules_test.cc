@@ -357,6 +357,18 @@ TEST_CASE("the leader sends no more than the credit ahead, and older data throug
   CHECK(one.Count<FetchResponse>() == 0);
 }
 
+TEST_CASE("F-D07: a leader that can't read its log halts; a record that can't be read isn't the end of the log") {
+  OneCore one({.log = OneCore::Log(0, 20, 1), .election = ElectionState{Epoch(1), ReplicaKey(), kNoNode}});
+  one.Elect();
+  one.Request(2, one.Fetch(0, 0));
+  REQUIRE(one.read_log.size() == 1);
+  one.core->LogRead(one.now, one.read_log[0].id, absl::DataLossError("EIO at offset 7"));
+  one.Take();
+  CHECK(one.core->role() == ReplicaRole::kHalted);
+  REQUIRE(one.halt.has_value());
+  CHECK(one.halt->message().find("EIO at offset 7") != absl::string_view::npos);
+}
+
 TEST_CASE("a fetch that acknowledges nothing new is answered at once") {
   OneCore one;
   Lead(one);
