@@ -88,8 +88,11 @@ void ActiveController::Carry(std::vector<metadata::Record> records, bool atomic,
     const Offset after = controller_.uncommitted()->provenance().end;
     if (after <= committed_->provenance().end) {
       std::move(done)(absl::OkStatus());
-    } else {
+    } else if (deferred_.size() < limits::kPendingReadsMax) {
       deferred_.push_back({after, std::move(done)});
+    } else {
+      std::move(done)(MakeError(Reason::kOverloaded, Outcome::kNotApplied,
+                                absl::StrCat(deferred_.size(), " answers wait for a commit already; no more can")));
     }
     return;
   }

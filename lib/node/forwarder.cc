@@ -66,6 +66,9 @@ void Forwarder::Send(ControllerCall call, RpcReply reply) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!stopped_.ok()) {
       refusal = stopped_;
+    } else if (pending_.size() >= kPendingMax) {
+      refusal = MakeError(Reason::kOverloaded, Outcome::kNotApplied,
+                          absl::StrCat(kPendingMax, " requests wait for their answer on this node; no more are taken"));
     } else {
       pending->id = ++last_id_;
       pending_.emplace(pending->id, pending);
@@ -142,6 +145,7 @@ void Forwarder::OnAnswer(const PendingPtr& pending, uint64_t generation, absl::S
     const std::lock_guard<std::mutex> lock(mutex_);
     if (pending_.count(pending->id) == 0) return;
     pending->last_error = answer.status();
+    pending->may_have_arrived |= OutcomeOf(answer.status()) == Outcome::kUnknown;
     pending->pause = pending->pause == absl::ZeroDuration() ? kPauseMin : std::min(pending->pause * 2, kPauseMax);
     // Whom we asked is no longer whom we would ask: go on at once.
     try_now = generation != generation_;
@@ -228,6 +232,12 @@ void Forwarder::Finish(const PendingPtr& pending, absl::StatusOr<std::string> an
       --waiting_;
     }
     reply = std::move(pending->reply);
+    // What the last try knows of itself isn't the whole story.
+    if (!answer.ok() && pending->may_have_arrived && OutcomeOf(answer.status()) == Outcome::kNotApplied) {
+      StatusDetail detail = *DetailOf(answer.status());
+      detail.outcome = Outcome::kUnknown;
+      answer = MakeError(detail, answer.status().message());
+    }
   }
   executor_->Cancel(pending->timer);
   std::move(reply)(std::move(answer));

@@ -45,6 +45,9 @@ struct ControllerCall {
 
 class Forwarder : public std::enable_shared_from_this<Forwarder> {
  public:
+  // Requests without an answer, on their way or waiting; over it: kOverloaded.
+  static constexpr size_t kPendingMax = 1u << 16;
+
   // Handles a call on this node, as the active controller.
   using LocalHandler = absl::AnyInvocable<void(ControllerCall, RpcReply)>;
   // Calls back, on any thread, with a sentence that says why nobody leads.
@@ -76,7 +79,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
     bool waiting = false;  // for a controller or for the next try; else on its way
     uint64_t wait_round = 0;
     absl::Duration pause = absl::ZeroDuration();
-    absl::Status last_error;  // why it waits
+    absl::Status last_error;        // why it waits
+    bool may_have_arrived = false;  // an earlier try, whose answer was lost
   };
   using PendingPtr = std::shared_ptr<Pending>;
 

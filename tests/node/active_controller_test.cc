@@ -107,6 +107,32 @@ TEST_CASE("A session's end that the log refuses to take is tried again after a p
   CHECK(harness.log->warnings <= 20);
 }
 
+TEST_CASE("Only so many answers wait for the commit of what they rest on (I-25)") {
+  Harness harness(64u << 20);
+  harness.Claim({kVersion, metadata::RegisterBrokerRecord{Broker(1)}});
+  const auto created = [](const absl::StatusOr<controller::CreateTopicsResponse>&) {};
+  harness.active.Submit<controller::CreateTopicsRequest, controller::CreateTopicsResponse>(
+      &controller::Controller::CreateTopics, {.topics = {{.name = "orders", .partitions = 1, .replication_factor = 1}}},
+      created);
+  // Nothing becomes durable before the executor runs.
+  controller::BrokerHeartbeatRequest lives;
+  lives.broker = NodeId(1);
+  lives.epoch = BrokerEpoch(0);
+  lives.current_metadata_offset = Offset(0);
+  std::vector<absl::Status> answers;
+  for (size_t i = 0; i <= limits::kPendingReadsMax; ++i) {
+    harness.active.Submit<controller::BrokerHeartbeatRequest, controller::BrokerHeartbeatResponse>(
+        &controller::Controller::Heartbeat, lives,
+        [&](const absl::StatusOr<controller::BrokerHeartbeatResponse>& r) { answers.push_back(r.status()); });
+  }
+  REQUIRE(answers.size() == 1);
+  CHECK(ReasonOf(answers[0]) == Reason::kOverloaded);
+  CHECK(OutcomeOf(answers[0]) == Outcome::kNotApplied);
+  harness.executor.RunUntilIdle();
+  CHECK(answers.size() == limits::kPendingReadsMax + 1);
+  CHECK(answers.back().ok());
+}
+
 TEST_CASE("A change in several batches of which only the first was taken is reported as unknown, not as not applied") {
   const TopicId topic(Uuid(0x4000, 5));
   std::vector<metadata::Record> records = {kVersion, metadata::RegisterBrokerRecord{Broker(1)},

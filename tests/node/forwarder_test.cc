@@ -141,6 +141,40 @@ TEST_CASE("Only so many requests wait") {
   CHECK(f.sent.size() == 2);
 }
 
+TEST_CASE("Only so many requests are on their way (I-25)") {
+  Fixture f;
+  f.Lead(2, 1);
+  for (size_t i = 0; i <= Forwarder::kPendingMax; ++i) f.Send();
+  REQUIRE(f.answers.size() == 1);
+  CHECK(ReasonOf(f.answers[0].status()) == Reason::kOverloaded);
+  CHECK(OutcomeOf(f.answers[0].status()) == Outcome::kNotApplied);
+  CHECK(f.sent.size() == Forwarder::kPendingMax);
+}
+
+TEST_CASE("A request that may have arrived once is never reported as not applied afterwards") {
+  Fixture f;
+  f.Lead(2, 1);
+  f.Send(false, true);
+  std::move(f.Next().reply)(MakeError(Reason::kUnreachable, Outcome::kUnknown, "connection lost"));
+  SECTION("refused by the next one") {
+    std::move(f.Next(absl::Milliseconds(10)).reply)(MakeKafkaError(77, "stale"));
+    REQUIRE(f.answers.size() == 1);
+    CHECK(KafkaErrorOf(f.answers[0].status()) == 77);
+  }
+  SECTION("no leader any more") {
+    f.Lead(-1, 2);
+    f.executor.RunFor(absl::Seconds(5));
+    REQUIRE(f.answers.size() == 1);
+    CHECK(ReasonOf(f.answers[0].status()) == Reason::kNoLeader);
+  }
+  SECTION("stopped") {
+    f.forwarder->Stop(Reason::kShuttingDown, "the test is over");
+    REQUIRE(f.answers.size() == 1);
+    CHECK(ReasonOf(f.answers[0].status()) == Reason::kShuttingDown);
+  }
+  CHECK(OutcomeOf(f.answers[0].status()) == Outcome::kUnknown);
+}
+
 TEST_CASE("An error that says not applied is tried again; one that leaves it open goes to the caller") {
   Fixture f;
   f.Lead(2, 1);
