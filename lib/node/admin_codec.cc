@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -207,9 +208,12 @@ absl::StatusOr<DescribeTopicsCall> DecodeDescribeTopics(absl::string_view bytes)
   DescribeTopicsCall call;
   call.after = in.after();
   if (!in.all()) {
-    call.names.emplace(in.names().begin(), in.names().end());
-    for (const std::string& name : *call.names) {
+    call.names.emplace();
+    std::set<absl::string_view> seen;
+    for (const std::string& name : in.names()) {
       if (absl::Status bad = CheckName(name); !bad.ok()) return bad;
+      // Each once: pages are found again by the name that came last.
+      if (seen.insert(name).second) call.names->push_back(name);
     }
   }
   return call;

@@ -121,6 +121,23 @@ TEST_CASE("A description that is too long for one answer comes in pages, each to
   CHECK(seen.back() == "t029");
 }
 
+TEST_CASE("A description of topics that are named twice comes to its end, with each topic once") {
+  const MetadataImagePtr image = ImageWith(3, 30'000);
+  DescribeTopicsCall call;
+  call.names = {"t000", "t001", "t000", "t002"};
+  std::vector<std::string> seen;
+  for (int page = 0; page < 5; ++page) {
+    const auto received = DecodeDescribeTopics(EncodeDescribeTopics(call));
+    REQUIRE(received.ok());
+    const auto topics = DecodeTopics(EncodeTopics(*image, *received, false));
+    REQUIRE(topics.ok());
+    for (const TopicDescription& topic : topics->topics) seen.push_back(topic.name);
+    call.after = topics->continue_after;
+    if (call.after.empty()) break;
+  }
+  CHECK(seen == std::vector<std::string>{"t000", "t001", "t002"});
+}
+
 TEST_CASE("Merged deltas say what changed from end to end") {
   const auto base = MetadataImage::Empty();
   MetadataDelta first;
