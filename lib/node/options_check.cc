@@ -81,6 +81,10 @@ class Checker {
       Problem("process.roles", {}, "must name what this process is: broker, controller, or broker,controller");
     }
     if (options_.id.value() < 0) Problem("node.id", {}, "must be set to a number of 0 or more, this node's own");
+    if (options_.rack.size() > limits::kRackNameBytesMax) {
+      Problem("broker.rack", {}, "has ", options_.rack.size(), " bytes: at most ", limits::kRackNameBytesMax,
+              " are allowed");
+    }
   }
 
   void CheckListenerNames() {
@@ -252,21 +256,22 @@ class Checker {
     }
   }
 
-  void CheckDuration(const std::string& key, absl::Duration value, absl::Duration min) {
-    const absl::Duration max = absl::Milliseconds(INT32_MAX);
+  void CheckDuration(const std::string& key, absl::Duration value, absl::Duration min,
+                     absl::Duration max = absl::Milliseconds(INT32_MAX)) {
     if (value < min || value > max) {
       Problem(key, {}, "is ", absl::ToInt64Milliseconds(value), " ms: it must be from ", absl::ToInt64Milliseconds(min),
-              " to ", INT32_MAX);
+              " to ", absl::ToInt64Milliseconds(max));
     }
   }
 
   void CheckNumbers() {
     const absl::Duration one = absl::Milliseconds(1);
-    CheckDuration("controller.quorum.election.timeout.ms", options_.timeouts.election, one);
-    CheckDuration("controller.quorum.fetch.timeout.ms", options_.timeouts.fetch, one);
-    CheckDuration("controller.quorum.election.backoff.max.ms", options_.timeouts.election_backoff_max, one);
-    CheckDuration("controller.quorum.request.timeout.ms", options_.timeouts.request, one);
-    CheckDuration("controller.quorum.retry.backoff.ms", options_.timeouts.retry_backoff, one);
+    const absl::Duration hour = absl::Hours(1);  // the quorum's own bound
+    CheckDuration("controller.quorum.election.timeout.ms", options_.timeouts.election, one, hour);
+    CheckDuration("controller.quorum.fetch.timeout.ms", options_.timeouts.fetch, one, hour);
+    CheckDuration("controller.quorum.election.backoff.max.ms", options_.timeouts.election_backoff_max, one, hour);
+    CheckDuration("controller.quorum.request.timeout.ms", options_.timeouts.request, one, hour);
+    CheckDuration("controller.quorum.retry.backoff.ms", options_.timeouts.retry_backoff, one, hour);
     CheckDuration("broker.heartbeat.interval.ms", options_.broker_heartbeat_interval, one);
     CheckDuration("broker.session.timeout.ms", options_.broker_session_timeout, one);
     CheckDuration("initial.broker.registration.timeout.ms", options_.initial_registration_timeout, one);

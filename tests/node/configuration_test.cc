@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "node/properties.h"
+#include "quorate/limits.h"
 #include "quorate/node_options.h"
 #include "quorate/status.h"
 #include "support/catch.h"
@@ -276,6 +277,18 @@ TEST_CASE("Options that a host filled in go through the same rules") {
     CHECK(absl::StrContains(status.message(), absl::StrCat("\n  ", key, ": ")));
   }
   CHECK(ValidateNodeOptions(*Parse(kCombined).options).ok());
+}
+
+TEST_CASE("What the quorum or the controller would refuse later is refused with its line") {
+  const Result result = Parse(absl::StrCat(kCombined, "controller.quorum.fetch.timeout.ms=3600001\nbroker.rack=",
+                                           std::string(limits::kRackNameBytesMax + 1, 'r'), "\n"));
+  REQUIRE_FALSE(result.options.ok());
+  const std::string message(result.options.status().message());
+  INFO(message);
+  CHECK(absl::StrContains(message, ":18: controller.quorum.fetch.timeout.ms=3600001"));
+  CHECK(absl::StrContains(message, "from 1 to 3600000"));
+  CHECK(absl::StrContains(message, ":19: broker.rack="));
+  CHECK(absl::StrContains(message, "at most 255"));
 }
 
 TEST_CASE("The properties format is Java's") {
