@@ -45,20 +45,24 @@ absl::Status HostNode::Start() { return engine_->Start(); }
 
 void HostNode::Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) {
   engine_->Propose(std::move(proposal), [this, done = std::move(done)](absl::StatusOr<Proposed> result) mutable {
-    apply_->Post(
-        [done = std::move(done), result = std::move(result)]() mutable { std::move(done)(std::move(result)); });
+    apply_->Post([this, done = std::move(done), result = std::move(result)]() mutable {
+      CallHost("a proposal's completion failed", [&] { std::move(done)(std::move(result)); });
+    });
   });
 }
 
 void HostNode::ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) {
   engine_->ReadBarrier(timeout, [this, done = std::move(done)](absl::StatusOr<Offset> result) mutable {
-    apply_->Post(
-        [done = std::move(done), result = std::move(result)]() mutable { std::move(done)(std::move(result)); });
+    apply_->Post([this, done = std::move(done), result = std::move(result)]() mutable {
+      CallHost("a read's completion failed", [&] { std::move(done)(std::move(result)); });
+    });
   });
 }
 
 uint64_t HostNode::WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) {
-  const uint64_t id = watchers_.Add(std::move(watcher));
+  const uint64_t id = watchers_.Add([this, watcher = std::move(watcher)](const Leadership& leadership) mutable {
+    CallHost("a leadership watcher failed", [&] { watcher(leadership); });
+  });
   apply_->Post([this] { watchers_.Deliver(); });
   return id;
 }
@@ -154,12 +158,16 @@ void HostNode::ReportLeadership() {
   const Leadership newest = watchers_.Get();
   if (newest == reported_) return;  // several changes were posted, and the newest was told with the first
   reported_ = newest;
-  const absl::Status told = Guarded("the state machine failed in OnLeadership", [&] {
-    state_machine_->OnLeadership(newest);
+  CallHost("the state machine failed in OnLeadership", [&] { state_machine_->OnLeadership(newest); });
+  watchers_.Deliver();
+}
+
+void HostNode::CallHost(absl::string_view what, absl::FunctionRef<void()> call) {
+  const absl::Status called = Guarded(what, [&] {
+    call();
     return absl::OkStatus();
   });
-  if (!told.ok()) engine_->RunOnStrand([this, told] { engine_->Halt(told); });
-  watchers_.Deliver();
+  if (!called.ok()) engine_->RunOnStrand([this, called] { engine_->Halt(called); });
 }
 
 }  // namespace quorate::quorum

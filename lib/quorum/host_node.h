@@ -11,6 +11,8 @@
 
 #include <memory>
 
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "quorate/quorum_node.h"
 #include "quorum/engine.h"
 #include "quorum/watchers.h"
@@ -40,6 +42,8 @@ class HostNode final : public QuorumNode, private CommitSink {
   void ApplyChunk(CommittedChunk& chunk);
   absl::Status ApplyBatch(const Batch& batch, std::vector<std::string>* results);
   void ReportLeadership();
+  // What `call` throws stops this node (F-H01).
+  void CallHost(absl::string_view what, absl::FunctionRef<void()> call);
 
   StateMachine* const state_machine_;
   LeadershipWatchers watchers_;

@@ -3,6 +3,7 @@
 #include "quorate/quorum_node.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "quorate/limits.h"
@@ -184,6 +185,34 @@ TEST_CASE("a state machine that fails or throws stops its node, not the process 
     // The others go on, and it took effect there.
     REQUIRE(cluster.Await([&] { return cluster.Leader() != leader && cluster.Leader() != 0; }));
     CHECK(cluster.Await([&] { return cluster.At(cluster.Leader()).machine->sum == 13; }));
+  }
+}
+
+TEST_CASE("a completion or a watcher that throws stops its node, not the process (F-H01)", "[quorum][node]") {
+  for (const char* what : {"proposal", "read", "watcher"}) {
+    INFO(what);
+    QuorumCluster cluster(1);
+    cluster.StartAll();
+    REQUIRE(cluster.AwaitLeader() == 1);
+    QuorumNode& node = *cluster.At(1).node;
+    int calls = 0;
+    const auto fail = [&calls] {
+      ++calls;
+      throw std::runtime_error("asked to throw");
+    };
+    uint64_t watch = 0;
+    if (what == std::string("proposal")) {
+      node.Propose({{"1"}, std::nullopt, absl::Seconds(5)}, [&](absl::StatusOr<Proposed>) { fail(); });
+    } else if (what == std::string("read")) {
+      node.ReadBarrier(absl::Seconds(5), [&](absl::StatusOr<Offset>) { fail(); });
+    } else {
+      watch = node.WatchLeadership([&](const Leadership&) { fail(); });
+    }
+    REQUIRE(cluster.Await([&] { return !cluster.At(1).fault.ok(); }));
+    CHECK(cluster.At(1).fault.message().find("asked to throw") != absl::string_view::npos);
+    CHECK(node.Describe().role == ReplicaRole::kHalted);
+    if (watch != 0) node.Unwatch(watch);
+    CHECK(calls >= 1);
   }
 }
 
