@@ -363,7 +363,7 @@ The cluster stays up: processes ${pids[1]}, ${pids[2]} and ${pids[3]}. To play w
     quorate metadata-quorum --bootstrap-server localhost:${broker_ports[0]} describe --status
     quorate metadata-quorum --bootstrap-server localhost:${broker_ports[0]} describe --replication --human-readable
     kill -9 ${pids[1]}                                           # a node dies…
-    quorate server $dir/node-1.properties   # …and comes back
+    quorate server $dir/node-1.properties   # …and comes back, in the foreground
     tail -f $dir/logs/node-2.log
     $kill_line       # stops all of it
 END
