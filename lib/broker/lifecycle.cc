@@ -332,7 +332,8 @@ void Lifecycle::HurryUp() {
 }
 
 void Lifecycle::CheckInitialRegistration() {
-  if (ever_registered_ || stopped_ || !listener_.on_failed) return;
+  const bool leaves = status_.state == BrokerState::kShuttingDown;
+  if (ever_registered_ || leaves || stopped_ || !listener_.on_failed) return;
   std::string message = absl::StrCat("broker ", options_.id.value(), " could not register within ",
                                      absl::FormatDuration(options_.initial_registration_timeout),
                                      " (initial.broker.registration.timeout.ms)");

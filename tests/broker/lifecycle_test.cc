@@ -248,6 +248,17 @@ TEST_CASE("Without a registration in time the host is told once, with the last r
   CHECK(f.failures.size() == 1);
 }
 
+TEST_CASE("A broker that leaves before it was registered isn't blamed later for not registering") {
+  Fixture f(absl::Seconds(10));
+  f.lifecycle->Start();
+  std::vector<absl::Status> results;
+  f.lifecycle->BeginControlledShutdown(absl::Seconds(5), [&](absl::Status s) { results.push_back(std::move(s)); });
+  f.executor.RunFor(absl::Seconds(60));
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].ok());
+  CHECK(f.failures.empty());
+}
+
 TEST_CASE("Controlled shutdown asks at once and again every 50 ms until it is relieved") {
   Fixture f;
   f.Run();
