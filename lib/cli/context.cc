@@ -51,6 +51,11 @@ std::string RemedyFor(const absl::Status& status) {
                  ? "It may still take effect, so look before you repeat it. Check that a majority of the controllers "
                    "is alive, or allow more time with --timeout-ms"
                  : "Check that a majority of the controllers is alive, or allow more time with --timeout-ms";
+    case Reason::kLeadershipLost:
+    case Reason::kShuttingDown:
+    case Reason::kHalted:
+      return OutcomeOf(status) == Outcome::kUnknown ? "Look whether it took effect before you repeat it"
+                                                    : "Repeat it, or ask another node";
     case Reason::kOverloaded:
       return "Try again in a moment";
     default:

@@ -233,6 +233,19 @@ TEST_CASE("A cluster that can't be reached or has no leader is said with its rem
   CHECK_THAT(Topics(&cluster, {"--create", "--topic", "t"}).err, Contains("may still take effect"));
 }
 
+TEST_CASE("A request that was lost sight of isn't to be repeated blindly, one that did nothing is", "[cli]") {
+  FakeCluster cluster;
+  for (Reason reason : {Reason::kLeadershipLost, Reason::kShuttingDown, Reason::kHalted}) {
+    cluster.down = MakeError(reason, Outcome::kUnknown, "this node stopped leading");
+    CHECK(Topics(&cluster, {"--create", "--topic", "t"}).err ==
+          "Error while executing topic command : this node stopped leading. Look whether it took effect before you "
+          "repeat it.\n");
+    CHECK_THAT(Topics(&cluster, {"--list"}).err, Contains("Repeat it, or ask another node."));
+    cluster.down = MakeError(reason, Outcome::kNotApplied, "this node stopped leading");
+    CHECK_THAT(Topics(&cluster, {"--create", "--topic", "t"}).err, Contains("Repeat it, or ask another node."));
+  }
+}
+
 TEST_CASE("A topic name is a name, everything else an expression", "[cli]") {
   CHECK(IsTopicName("email.send"));
   CHECK(IsTopicName(std::string(249, 'a')));
