@@ -92,8 +92,8 @@ absl::StatusOr<BrokerRegistrationResponse> RegisterBroker(const BrokerRegistrati
   broker.features = request.features;
   broker.log_dirs = request.log_dirs;
   broker.rack = request.rack;
-  sessions.Touch(request.broker, now);
   if (same_process) {
+    sessions.Touch(request.broker, now);
     broker.epoch = existing->epoch;
     broker.fenced = existing->fenced;
     broker.in_controlled_shutdown = existing->in_controlled_shutdown;

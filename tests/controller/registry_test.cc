@@ -312,5 +312,17 @@ TEST_CASE("unregistering takes a broker out of everything but the replica lists"
   CHECK(cluster.At(alone).leader == NodeId(1));
 }
 
+TEST_CASE("A registration that the log refused leaves no trace: the broker may try again at once") {
+  Cluster cluster;
+  cluster.Start({1});
+  cluster.Pass(absl::Seconds(10));
+  // Its former life has run out, and nobody has noted that yet.
+  REQUIRE(cluster.controller().RegisterBroker(Registration(1, 2), cluster.ctx()).ok());
+  const auto again = cluster.Take(cluster.controller().RegisterBroker(Registration(1, 2), cluster.ctx()));
+  INFO(again.status().ToString());
+  REQUIRE(again.ok());
+  CHECK(cluster.image()->FindBroker(NodeId(1))->epoch == again->epoch);
+}
+
 }  // namespace
 }  // namespace quorate::controller
