@@ -13,11 +13,11 @@
 //
 // A host that only wants a replicated log for its own state machine takes QuorumNode (quorum_node.h).
 //
-// Promises: a request that completes with OK is on the disks of a majority and in the active controller's image (this
-// node's, if it isn't that one, follows within moments); one that fails says whether it may still take effect (OutcomeOf). Requests may be sent to any node: it finds
-// the active controller. Every callback runs exactly once, none with a lock held, and everything has a
-// finite deadline. A broken invariant or disk halts the node, never the host's process: status().fault
-// and the fault callback say why.
+// Promises: a request that completes with OK is on the disks of a majority and in the active controller's
+// image (that of this node, if it is another one, follows within moments); one that fails says whether it
+// may still take effect (OutcomeOf). Requests may be sent to any node: it finds the active controller. Every
+// callback runs exactly once, none with a lock held, and everything has a finite deadline. A broken
+// invariant or disk halts the node, never the host's process: status().fault and the fault callback say why.
 //
 // All methods are thread-safe. Callbacks and publishers run on the node's apply thread ("quorate-apply")
 // unless noted; they may block (others' metadata goes on, and the next call skips to the newest image),
