@@ -148,6 +148,8 @@ class Engine final : private PeerHandler {
   PendingReads reads_;
   int appends_in_flight_ = 0;  // ours or the leader's, handed to the log and not yet durable
   Offset handed_out_;          // everything below went to the sink
+  // A high watermark within a batch, which no sane leader tells: that batch isn't committed yet (F-N17).
+  Offset high_watermark_in_batch_ = kNoOffset;
   Offset applied_end_;
   int chunks_in_flight_ = 0;
   bool reading_committed_ = false;

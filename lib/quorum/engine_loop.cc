@@ -159,7 +159,7 @@ void Engine::FinishRead(raft::ReadOutcome outcome) {
 
 void Engine::FeedSink() {
   while (fault_.ok() && chunks_in_flight_ < kChunksInFlight && !reading_committed_ &&
-         handed_out_ < core_->high_watermark()) {
+         handed_out_ < core_->high_watermark() && core_->high_watermark() != high_watermark_in_batch_) {
     std::vector<Batch> batches = core_->ReadTail(handed_out_, kChunkBytes);
     if (batches.empty()) {
       ReadCommittedFromLog();
@@ -172,7 +172,10 @@ void Engine::FeedSink() {
 void Engine::HandOut(std::vector<Batch> batches) {
   const Offset committed = core_->high_watermark();
   while (!batches.empty() && batches.back().end_offset() > committed) batches.pop_back();
-  if (batches.empty()) return;
+  if (batches.empty()) {
+    high_watermark_in_batch_ = committed;
+    return;
+  }
   CommittedChunk chunk;
   chunk.batches = std::move(batches);
   chunk.proposals = proposals_.TakeAppendedBelow(chunk.end());

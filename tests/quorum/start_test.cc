@@ -1,4 +1,4 @@
-// What happens while a node starts: the transport's threads don't wait until it is done.
+// One node whose transport is the test: what happens while it starts, and what peers say that none should.
 
 #include "quorate/quorum_node.h"
 #include "quorate/storage_adapters.h"
@@ -37,6 +37,30 @@ class EagerTransport final : public Transport {
     message.body = std::move(body);
     handler_->OnMessage(std::move(message));
   }
+  // `leader` pushes `batches` in the newest fetch session.
+  void Push(const ReplicaKey& leader, Epoch epoch, std::vector<Batch> batches, Offset high_watermark) {
+    const FetchRequest* fetch = nullptr;
+    for (const Message& message : sent_) {
+      if (const auto* request = std::get_if<FetchRequest>(&message.body)) fetch = request;
+    }
+    REQUIRE(fetch != nullptr);
+    FetchResponse push;
+    push.epoch = epoch;
+    push.leader.id = leader.id;
+    push.session = fetch->session;
+    push.base_offset = batches.empty() ? fetch->fetch_offset : batches.front().base_offset();
+    push.high_watermark = high_watermark;
+    push.batches = std::move(batches);
+    Message message;
+    message.cluster_id = identity_.cluster_id;
+    message.from = leader;
+    message.from_incarnation = IncarnationId(Uuid(3, 3));
+    message.to = identity_.self;
+    message.request_incarnation = identity_.incarnation;
+    message.request_id = push.session;
+    message.body = std::move(push);
+    handler_->OnMessage(std::move(message));
+  }
   void Break(NodeId peer) { handler_->OnPeerDisconnected(peer); }
   [[nodiscard]] int PreVotes() const {
     int count = 0;
@@ -54,43 +78,70 @@ class EagerTransport final : public Transport {
   std::vector<Message> sent_;
 };
 
-TEST_CASE("a connection that stands before the node has started is known: its break is noticed", "[quorum][node]") {
-  testing::ManualClock clock;
-  testing::ManualExecutor executor(&clock);
-  testing::ManualExecutorFactory executors(&executor);
-  Xoshiro random(1);
-  Adder machine;
-  QuorumOptions options;
-  options.cluster_id = ClusterId(Uuid(1, 2));
-  for (int id = 1; id <= 3; ++id) {
-    options.initial_voters.push_back({{NodeId(id), DirectoryId(Uuid(5, static_cast<uint64_t>(id)))},
-                                      {{"CONTROLLER", "host", static_cast<uint16_t>(9000 + id)}},
-                                      0,
-                                      1});
+// Node 1 of three voters, following node 2 in epoch 1.
+struct Follower {
+  Follower() {
+    QuorumOptions options;
+    options.cluster_id = cluster_id;
+    for (int id = 1; id <= 3; ++id) {
+      options.initial_voters.push_back({{NodeId(id), DirectoryId(Uuid(5, static_cast<uint64_t>(id)))},
+                                        {{"CONTROLLER", "host", static_cast<uint16_t>(9000 + id)}},
+                                        0,
+                                        1});
+    }
+    options.self = options.initial_voters[0].key;
+    leader = options.initial_voters[1].key;
+    auto owned = std::make_unique<EagerTransport>();
+    transport = owned.get();
+    QuorumDependencies dependencies;
+    dependencies.log = NewMemoryLogStore(&executor);
+    dependencies.election_state = NewMemoryElectionStateStore(&executor);
+    dependencies.transport = std::move(owned);
+    dependencies.state_machine = &machine;
+    dependencies.clock = &clock;
+    dependencies.random = &random;
+    dependencies.executors = &executors;
+    auto made = QuorumNode::Create(std::move(options), std::move(dependencies));
+    REQUIRE(made.ok());
+    node = *std::move(made);
+    REQUIRE(node->Start().ok());
+    executor.RunUntilIdle();
+    transport->Bring(leader, BeginEpochRequest{Epoch(1), {{"CONTROLLER", "host", 9002}}});
+    executor.RunUntilIdle();
+    REQUIRE(node->Describe().role == ReplicaRole::kFollower);
   }
-  options.self = options.initial_voters[0].key;
-  const ReplicaKey leader = options.initial_voters[1].key;
-  auto owned = std::make_unique<EagerTransport>();
-  EagerTransport* transport = owned.get();
-  QuorumDependencies dependencies;
-  dependencies.log = NewMemoryLogStore(&executor);
-  dependencies.election_state = NewMemoryElectionStateStore(&executor);
-  dependencies.transport = std::move(owned);
-  dependencies.state_machine = &machine;
-  dependencies.clock = &clock;
-  dependencies.random = &random;
-  dependencies.executors = &executors;
-  auto node = QuorumNode::Create(std::move(options), std::move(dependencies));
-  REQUIRE(node.ok());
-  REQUIRE((*node)->Start().ok());
-  executor.RunUntilIdle();
-  transport->Bring(leader, BeginEpochRequest{Epoch(1), {{"CONTROLLER", "host", 9002}}});
-  executor.RunUntilIdle();
-  REQUIRE((*node)->Describe().role == ReplicaRole::kFollower);
-  transport->Break(leader.id);
-  executor.RunUntilIdle();
-  CHECK((*node)->Describe().role == ReplicaRole::kProspective);
-  CHECK(transport->PreVotes() > 0);
+
+  const ClusterId cluster_id{Uuid(1, 2)};
+  ReplicaKey leader;
+  testing::ManualClock clock;
+  testing::ManualExecutor executor{&clock};
+  testing::ManualExecutorFactory executors{&executor};
+  Xoshiro random{1};
+  Adder machine;
+  EagerTransport* transport = nullptr;
+  std::unique_ptr<QuorumNode> node;
+};
+
+TEST_CASE("a connection that stands before the node has started is known: its break is noticed", "[quorum][node]") {
+  Follower one;
+  one.transport->Break(one.leader.id);
+  one.executor.RunUntilIdle();
+  CHECK(one.node->Describe().role == ReplicaRole::kProspective);
+  CHECK(one.transport->PreVotes() > 0);
+}
+
+TEST_CASE("F-N17: a high watermark in the middle of a batch waits for the rest of it", "[quorum][node]") {
+  Follower one;
+  const std::vector<absl::string_view> records = {"5", "7"};
+  const auto batch = Batch::Make({Offset(0), Epoch(1), BatchKind::kData, one.cluster_id.value().low(), 0}, records);
+  REQUIRE(batch.ok());
+  one.transport->Push(one.leader, Epoch(1), {*batch}, Offset(1));
+  one.executor.RunUntilIdle();
+  CHECK(one.node->Describe().log_end == Offset(2));
+  CHECK(one.machine.sum == 0);
+  one.transport->Push(one.leader, Epoch(1), {}, Offset(2));
+  one.executor.RunUntilIdle();
+  CHECK(one.machine.sum == 12);
 }
 
 }  // namespace
