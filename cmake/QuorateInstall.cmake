@@ -5,7 +5,7 @@
 #   lib/pkgconfig/quorate-*.pc                      one per target that a host links
 #   bin/quorate                                     the program
 #   libexec/quorate/kafka-tools/kafka-*.sh          links to it under Kafka's names: put this directory into the PATH
-#   share/doc/quorate/                              README, CHANGELOG, LICENSE
+#   share/doc/quorate/                              README, CHANGELOG, LICENSE, docs/
 #
 # Libraries are static: their dependencies are linked by whoever links them, so both kinds of package file carry the
 # full closure. The one of pkg-config is computed from the targets, so that it can't differ from CMake's.
@@ -30,6 +30,7 @@ install(FILES ${PROJECT_BINARY_DIR}/quorateConfig.cmake ${PROJECT_BINARY_DIR}/qu
   DESTINATION ${package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/LICENSE
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # ---- The program, and Kafka's names for it ---------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "quorate/status.h"
 
 namespace quorate::broker {
@@ -165,7 +166,7 @@ void IsrKeeper::OnReply(std::vector<PartitionId> asked, BrokerEpoch asked_as, ab
   if (!reply.ok()) {
     log_sink_->Write(LogLevel::kWarning, "broker",
                      absl::StrCat("event=alter_partition_failed broker=", self_.value(), " partitions=", asked.size(),
-                                  " cause=", reply.status().ToString()));
+                                  " cause=\"", ShownStatus(reply.status()), "\""));
     pending_.insert(asked.begin(), asked.end());
     // Until Lifecycle has registered again, every proposal would meet the same answer.
     if (KafkaErrorOf(reply.status()) == kStaleBrokerEpoch && epoch_ == asked_as) epoch_ = kNoBrokerEpoch;

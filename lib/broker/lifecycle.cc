@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "quorate/status.h"
 
 namespace quorate {
@@ -37,6 +38,7 @@ constexpr int16_t kBrokerIdNotRegistered = 102;
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(100);
 // Moving leaderships takes the controller a commit or two; Kafka looks again after as long.
 constexpr absl::Duration kShutdownHeartbeatInterval = absl::Milliseconds(50);
+constexpr absl::Duration kLogAgainAfter = absl::Seconds(30);
 constexpr absl::Duration kHandOverPatience = absl::Seconds(2);
 
 }  // namespace
@@ -132,10 +134,9 @@ void Lifecycle::ArmShutdownTimer(absl::Duration timeout) {
   shutdown_deadline_ = deadline;
   shutdown_timer_ = executor_->PostAt(deadline, [me = shared_from_this(), deadline, timeout] {
     if (me->shutdown_deadline_ != deadline) return;  // ended, or called off too late
-    me->FinishControlledShutdown(
-        MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
-                  absl::StrCat("the controller did not take over what this broker leads within ",
-                               absl::FormatDuration(timeout))));
+    me->FinishControlledShutdown(MakeError(
+        Reason::kDeadlineExceeded, Outcome::kUnknown,
+        absl::StrCat("the controller did not take over what this broker leads within ", ShownDuration(timeout))));
   });
 }
 
@@ -233,6 +234,7 @@ void Lifecycle::OnHeartbeatReply(absl::StatusOr<HeartbeatReply> reply) {
   }
   backoff_ = absl::ZeroDuration();
   alone_since_.reset();
+  logged_reason_ = Reason::kUnspecified;
   const bool had_problem = !status_.problem.ok();
   status_.problem = absl::OkStatus();
   if (status_.state == BrokerState::kPendingControlledShutdown) {
@@ -268,9 +270,15 @@ void Lifecycle::OnFenced(const HeartbeatReply& reply) {
 
 void Lifecycle::OnFailure(const absl::Status& why) {
   status_.problem = why;
-  Log(LogLevel::kWarning, absl::StrCat("event=broker_request_failed broker=", options_.id.value(),
-                                       " request=", status_.epoch == kNoBrokerEpoch ? "registration" : "heartbeat",
-                                       " cause=", why.ToString()));
+  // Once for each kind of trouble, and then from time to time: it may last for hours.
+  const Instant now = clock_->Now();
+  if (ReasonOf(why) != logged_reason_ || now >= log_again_at_) {
+    logged_reason_ = ReasonOf(why);
+    log_again_at_ = now + kLogAgainAfter;
+    Log(LogLevel::kWarning, absl::StrCat("event=broker_request_failed broker=", options_.id.value(),
+                                         " request=", status_.epoch == kNoBrokerEpoch ? "registration" : "heartbeat",
+                                         " cause=\"", ShownStatus(why), "\""));
+  }
   Report();
   if (GivesUpHandOver(why)) return;
   const absl::Duration max = std::max(kBackoffMin, options_.session_timeout / 2);
@@ -305,7 +313,7 @@ bool Lifecycle::GivesUpHandOver(const absl::Status& why) {
 
 void Lifecycle::RegisterAnew(const absl::Status& why) {
   Log(LogLevel::kWarning, absl::StrCat("event=broker_registration_lost broker=", options_.id.value(),
-                                       " epoch=", status_.epoch.value(), " cause=", why.ToString()));
+                                       " epoch=", status_.epoch.value(), " cause=\"", ShownStatus(why), "\""));
   status_.epoch = kNoBrokerEpoch;
   status_.problem = why;
   if (status_.state == BrokerState::kPendingControlledShutdown) {
@@ -334,9 +342,9 @@ void Lifecycle::HurryUp() {
 void Lifecycle::CheckInitialRegistration() {
   const bool leaves = status_.state == BrokerState::kShuttingDown;
   if (ever_registered_ || leaves || stopped_ || !listener_.on_failed) return;
-  std::string message = absl::StrCat("broker ", options_.id.value(), " could not register within ",
-                                     absl::FormatDuration(options_.initial_registration_timeout),
-                                     " (initial.broker.registration.timeout.ms)");
+  std::string message =
+      absl::StrCat("broker ", options_.id.value(), " could not register within ",
+                   ShownDuration(options_.initial_registration_timeout), " (initial.broker.registration.timeout.ms)");
   if (!status_.problem.ok()) absl::StrAppend(&message, "; last: ", status_.problem.message());
   auto on_failed = std::exchange(listener_.on_failed, nullptr);
   StatusDetail detail = DetailOf(status_.problem).value_or(StatusDetail());
@@ -354,7 +362,7 @@ void Lifecycle::FinishControlledShutdown(const absl::Status& result) {
   executor_->Cancel(timer_);
   ++timer_round_;
   Log(result.ok() ? LogLevel::kInfo : LogLevel::kWarning,
-      absl::StrCat("event=controlled_shutdown broker=", options_.id.value(), " result=", result.ToString()));
+      absl::StrCat("event=controlled_shutdown broker=", options_.id.value(), " result=\"", ShownStatus(result), "\""));
   for (auto& done : waiting) std::move(done)(result);
 }
 

@@ -36,6 +36,7 @@
 #include "quorate/broker_types.h"
 #include "quorate/environment.h"
 #include "quorate/log_sink.h"
+#include "quorate/status.h"
 
 namespace quorate::broker {
 
@@ -142,6 +143,8 @@ class Lifecycle : public std::enable_shared_from_this<Lifecycle> {
   uint64_t timer_round_ = 0;  // tells the timer that counts from its predecessors
   Executor::TimerId timer_ = Executor::kNoTimer;
   absl::Duration backoff_ = absl::ZeroDuration();
+  Reason logged_reason_ = Reason::kUnspecified;  // of the last failure that was logged
+  Instant log_again_at_;
   std::optional<Instant> alone_since_;  // in a controlled shutdown: no controller has answered since
   std::vector<absl::AnyInvocable<void(absl::Status) &&>> shutdown_done_;
   Instant shutdown_deadline_ = Instant::Infinite();

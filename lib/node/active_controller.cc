@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "metadata/record_codec.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
@@ -64,7 +65,7 @@ void ActiveController::Renounce(const absl::Status& why) {
   if (!controller_.active()) return;
   controller_.Renounce();
   Log(LogLevel::kInfo, absl::StrCat("event=controller_renounced node=", self_.value(),
-                                    " epoch=", claimed_epoch_.value(), " cause=", why.ToString()));
+                                    " epoch=", claimed_epoch_.value(), " cause=\"", ShownStatus(why), "\""));
   std::deque<Deferred> deferred = std::exchange(deferred_, {});
   for (Deferred& waiting : deferred) std::move(waiting.done)(why);
 }
@@ -181,7 +182,8 @@ void ActiveController::OnTimer() {
     if (!decision.ok()) {
       tick_not_before_ = engine_->Now() + kTickRetryInterval;
       HaltIfCorrupt(decision.status());
-      Log(LogLevel::kError, absl::StrCat("event=controller_tick_failed cause=", decision.status().ToString()));
+      Log(LogLevel::kError,
+          absl::StrCat("event=controller_tick_failed cause=\"", ShownStatus(decision.status()), "\""));
     } else {
       for (const NodeId fenced : decision->response.fenced) {
         Log(LogLevel::kWarning, absl::StrCat("event=broker_session_expired broker=", fenced.value()));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "node/admin_codec.h"
 #include "node/methods.h"
 #include "quorate/status.h"
@@ -134,8 +135,7 @@ class RpcAdminClient final : public AdminClient {
   static absl::Status Explain(const Endpoint& server, const absl::Status& error) {
     StatusDetail detail = DetailOf(error).value_or(StatusDetail());
     if (ReasonOf(error) == Reason::kUnreachable) {
-      return MakeError(
-          detail, absl::StrCat("can't reach ", server.Address(), " (", error.message(), "): is the node running?"));
+      return MakeError(detail, absl::StrCat(error.message(), " (is the node running?)"));
     }
     return MakeError(detail, absl::StrCat(server.Address(), ": ", error.message()));
   }
@@ -147,15 +147,14 @@ class RpcAdminClient final : public AdminClient {
       if (!error.ok()) heard.push_back(error);
     }
     if (heard.empty()) {
-      return MakeError(
-          Reason::kDeadlineExceeded, Outcome::kNotApplied,
-          absl::StrCat("the timeout of ", absl::FormatDuration(timeout_), " left no time to ask a server"));
+      return MakeError(Reason::kDeadlineExceeded, Outcome::kNotApplied,
+                       absl::StrCat("the timeout of ", ShownDuration(timeout_), " left no time to ask a server"));
     }
     std::stable_partition(heard.begin(), heard.end(),
                           [](const absl::Status& error) { return ReasonOf(error) != Reason::kUnreachable; });
     std::string message(heard.front().message());
     for (size_t i = 1; i < heard.size(); ++i) absl::StrAppend(&message, "; ", heard[i].message());
-    absl::StrAppend(&message, " (gave up after ", absl::FormatDuration(timeout_), ")");
+    absl::StrAppend(&message, " (gave up after ", ShownDuration(timeout_), ")");
     return MakeError(DetailOf(heard.front()).value_or(StatusDetail()), message);
   }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "quorate/status.h"
 
 namespace quorate::node {
@@ -201,7 +202,7 @@ void Forwarder::OnDeadline(const PendingPtr& pending) {
     waits = pending->waiting;
     has_leader = leadership_.leader != kNoNode && leadership_.leader != self_;
   }
-  const std::string span = absl::FormatDuration(pending->call.timeout);
+  const std::string span = ShownDuration(pending->call.timeout);
   if (!waits) {
     const Outcome outcome = Outcome::kUnknown;
     Finish(pending, MakeError(Reason::kDeadlineExceeded, outcome,
@@ -213,6 +214,8 @@ void Forwarder::OnDeadline(const PendingPtr& pending) {
     const Outcome outcome = OutcomeOf(pending->last_error);
     StatusDetail detail = DetailOf(pending->last_error).value_or(StatusDetail());
     detail.outcome = outcome;
+    // The caller reached us; whom we couldn't reach is the leader that we remember.
+    if (detail.reason == Reason::kUnreachable) detail.reason = Reason::kNoLeader;
     Finish(pending, MakeError(detail, absl::StrCat("the active controller could not be asked within ", span, ": ",
                                                    pending->last_error.message())));
     return;

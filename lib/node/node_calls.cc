@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "base/text.h"
 #include "node/admin_codec.h"
 #include "node/methods.h"
 #include "node/node_impl.h"
@@ -122,7 +123,7 @@ absl::Status NodeImpl::WaitUntilBrokerRunning(absl::Duration timeout) {
   if (ends_) return NothingToWaitFor();
   if (state_.broker == BrokerState::kRunning) return absl::OkStatus();
   std::string message = absl::StrCat("broker ", options_.id.value(), " is still ", ToString(state_.broker), " after ",
-                                     absl::FormatDuration(timeout));
+                                     ShownDuration(timeout));
   if (!state_.broker_problem.ok()) absl::StrAppend(&message, ": ", state_.broker_problem.message());
   return MakeError(Reason::kDeadlineExceeded, Outcome::kNotApplied, message);
 }
@@ -141,7 +142,7 @@ absl::Status NodeImpl::WaitUntilQuorumUsable(absl::Duration timeout) {
     if (in_time) return absl::OkStatus();
   }
   return MakeError(Reason::kNoLeader, Outcome::kNotApplied,
-                   absl::StrCat(WhyNoLeader(), "; waited ", absl::FormatDuration(timeout)));
+                   absl::StrCat(WhyNoLeader(), "; waited ", ShownDuration(timeout)));
 }
 
 std::string NodeImpl::WhyNoLeader() {

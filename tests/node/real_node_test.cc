@@ -242,7 +242,7 @@ TEST_CASE("The admin client says which server it can't reach, within its timeout
   REQUIRE_FALSE(names.ok());
   CHECK(SystemClock()->Now() - before < absl::Seconds(10));
   INFO(names.status().ToString());
-  CHECK(absl::StrContains(names.status().message(), "can't reach 127.0.0.1:1"));
+  CHECK(absl::StrContains(names.status().message(), "can't connect to 127.0.0.1:1"));
   CHECK(absl::StrContains(names.status().message(), "is the node running?"));
 }
 
