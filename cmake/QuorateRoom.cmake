@@ -36,6 +36,10 @@ if(QUORATE_SANITIZE)
   target_link_options(quorate_build_flags INTERFACE -fsanitize=${QUORATE_SANITIZE})
 endif()
 
+if(QUORATE_FUZZ)
+  target_compile_options(quorate_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 set_property(GLOBAL PROPERTY QUORATE_ROOMS "")
 
 function(quorate_room name)
