@@ -1,16 +1,8 @@
 #include "quorate/messages.h"
 
+#include "base/overloaded.h"
+
 namespace quorate {
-namespace {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
-
-}  // namespace
 
 bool Message::IsResponse() const {
   return std::visit(Overloaded{[](const VoteResponse&) { return true; }, [](const BeginEpochResponse&) { return true; },

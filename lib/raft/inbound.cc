@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/overloaded.h"
 #include "raft/core_impl.h"
 
 namespace quorate::raft {
@@ -54,17 +55,6 @@ void CoreImpl::Receive(Instant now, const Message& message) {
     OnRequest(message);
   }
 }
-
-namespace {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
-
-}  // namespace
 
 void CoreImpl::OnRequest(const Message& message) {
   std::visit(Overloaded{[&](const VoteRequest& request) { On(message, request); },
