@@ -44,7 +44,8 @@ bool ParseAddress(const std::string& text, quorate::Endpoint* endpoint) {
 absl::Status CreateUntilAcknowledged(quorate::AdminClient& admin, const std::string& topic, quorate::Clock* clock,
                                      quorate::Instant deadline) {
   while (true) {
-    auto results = admin.CreateTopics({{.name = topic, .partitions = 1, .replication_factor = 1, .assignments = {}}},
+    // Three replicas: a single one might be placed on the broker that was just killed and isn't fenced yet.
+    auto results = admin.CreateTopics({{.name = topic, .partitions = 1, .replication_factor = 3, .assignments = {}}},
                                       /*validate_only=*/false);
     absl::Status status = results.ok() ? results->front().status : results.status();
     if (status.ok() || quorate::KafkaErrorOf(status) == kTopicAlreadyExists) return absl::OkStatus();
