@@ -24,8 +24,16 @@ inline constexpr size_t kPeerSendQueueBytesMax = 32u << 20;
 // One request or answer of the admin and broker services.
 inline constexpr size_t kRpcMessageBytesMax = 16u << 20;
 inline constexpr size_t kRpcMetadataBytesMax = 16u << 10;
+// A piece of a snapshot on its way to a follower, one record in a snapshot, a snapshot as a whole.
+inline constexpr uint32_t kSnapshotChunkBytesMax = 1u << 20;
+inline constexpr size_t kSnapshotRecordBytesMax = kProposalBytesMax;
+inline constexpr uint64_t kSnapshotBytesMax = 1ull << 40;
+// A sentence from a peer.
+inline constexpr size_t kPeerTextBytesMax = 512;
 // Voters in a quorum, observers that a leader remembers, endpoints of one node.
 inline constexpr size_t kVotersMax = 31;
+// Removed replicas that the voter set remembers, the latest (M-36).
+inline constexpr size_t kRemovedVotersMax = 64;
 inline constexpr size_t kObserversMax = 4096;
 inline constexpr size_t kEndpointsMax = 16;
 inline constexpr size_t kHostNameBytesMax = 255;

@@ -14,12 +14,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "quorate/batch.h"
 #include "quorate/types.h"
+#include "quorate/voter_change.h"
 
 namespace quorate {
 
@@ -34,6 +36,9 @@ enum class PeerError : uint8_t {
   kInvalidRequest = 6,  // INVALID_REQUEST: fields that make no sense
   kFencedReplica = 7,   // this replica's disk went back in time (fault F-P11)
   kShuttingDown = 8,    // BROKER_NOT_AVAILABLE
+  kSnapshotNotFound = 9,      // SNAPSHOT_NOT_FOUND: gone, or replaced by a newer one
+  kPositionOutOfRange = 10,   // POSITION_OUT_OF_RANGE: behind the end of the snapshot
+  kVoterChangeRefused = 11,   // a voter change that a rule forbids; the message says which
 };
 
 // Who the sender believes leads `epoch`; id kNoNode when it doesn't know.
@@ -88,6 +93,7 @@ struct FetchRequest {
   Offset high_watermark;     // as it knows it; lets the leader tell it news at once (KIP-1166)
   uint32_t credit_bytes = 0;
   uint64_t read_round = 0;  // echo of the latest read round seen from this leader (M-28)
+  uint8_t priority = kPriorityDefault;  // the sender's; kPriorityNever: don't name it as a successor
 };
 struct FetchResponse {
   PeerError error = PeerError::kNone;
@@ -117,8 +123,54 @@ struct ReadResponse {
   Offset read_offset;  // serve once applied up to here
 };
 
+// A piece of the leader's snapshot, from byte `position` on (KIP-630). `expected` is empty in the first request and
+// says from then on which file the bytes before `position` are of: another one means to begin anew (M-23).
+struct SnapshotRequest {
+  Epoch epoch;
+  LogPosition snapshot;
+  uint64_t position = 0;
+  uint32_t bytes_max = 0;
+  uint64_t digest = 0;  // of the whole file, as the first answer told; 0: not known yet
+};
+struct SnapshotResponse {
+  PeerError error = PeerError::kNone;
+  Epoch epoch;
+  LeaderInfo leader;
+  LogPosition snapshot;   // of the request
+  uint64_t position = 0;  // where `data` begins
+  uint64_t total = 0;     // bytes of the whole file
+  uint64_t digest = 0;    // CRC-64 of the whole file
+  uint32_t data_crc = 0;  // CRC-32C of `data`
+  Bytes data;
+};
+
+// "Who is there, and what do you speak?": a leader asks it of an endpoint before it commits it (fault F-N15).
+struct ProbeRequest {};
+struct ProbeResponse {
+  PeerError error = PeerError::kNone;
+  Epoch epoch;
+  LeaderInfo leader;
+  int16_t kraft_version_min = 0;
+  int16_t kraft_version_max = 0;
+};
+
+// A replica asks the leader to change the voter set on its behalf: to join by itself (KIP-1186), or to make its new
+// endpoints known (KIP-853, UpdateRaftVoter). Answered when the change is committed or refused.
+struct VoterChangeRequest {
+  Epoch epoch;
+  VoterChange change;
+};
+struct VoterChangeResponse {
+  PeerError error = PeerError::kNone;
+  Epoch epoch;
+  LeaderInfo leader;
+  std::string message;  // why it was refused; at most limits::kPeerTextBytesMax bytes
+};
+
 using MessageBody = std::variant<VoteRequest, VoteResponse, BeginEpochRequest, BeginEpochResponse, EndEpochRequest,
-                                 EndEpochResponse, FetchRequest, FetchResponse, ReadRequest, ReadResponse>;
+                                 EndEpochResponse, FetchRequest, FetchResponse, ReadRequest, ReadResponse,
+                                 SnapshotRequest, SnapshotResponse, ProbeRequest, ProbeResponse, VoterChangeRequest,
+                                 VoterChangeResponse>;
 
 struct Message {
   ClusterId cluster_id;

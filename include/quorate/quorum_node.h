@@ -34,8 +34,12 @@
 #include "quorate/storage.h"
 #include "quorate/transport.h"
 #include "quorate/types.h"
+#include "quorate/voter_change.h"
 
 namespace quorate {
+namespace raft {
+class Observer;
+}
 
 struct QuorumOptions {
   ClusterId cluster_id;
@@ -46,6 +50,14 @@ struct QuorumOptions {
   std::vector<Endpoint> bootstrap_servers;
   // False: never votes nor leads, whatever the log says (a broker-only node).
   bool may_vote = true;
+  // How much this node wants to lead (quorate/voter_change.h).
+  uint8_t priority = kPriorityDefault;
+  // Where this node is reached by other members: what it joins with, and what it makes known when the voter set says
+  // otherwise. Empty: as the voter set says.
+  std::vector<Endpoint> advertised_endpoints;
+  // While it is no voter: asks the leader to become one, unless it was removed before (KIP-1186).
+  bool auto_join = false;
+  SnapshotPolicy snapshots;
   QuorumTimeouts timeouts;
   size_t batch_bytes_max = 1u << 20;       // one batch of merged proposals
   size_t pending_bytes_max = 64u << 20;    // proposals that wait; over it: kOverloaded
@@ -57,6 +69,7 @@ struct QuorumOptions {
 struct QuorumDependencies {
   std::unique_ptr<LogStore> log;
   std::unique_ptr<ElectionStateStore> election_state;
+  std::unique_ptr<SnapshotStore> snapshots;  // null: takes none, and can't follow a leader whose log begins later
   std::unique_ptr<Transport> transport;
   StateMachine* state_machine = nullptr;
   Clock* clock = nullptr;                // null: SystemClock()
@@ -65,6 +78,8 @@ struct QuorumDependencies {
   std::shared_ptr<LogSink> log_sink;     // null: NullLogSink()
   // Runs once if the node halts itself, with the cause. On any thread.
   absl::AnyInvocable<void(absl::Status)> on_fault;
+  // Sees every step of the core (lib/raft/observer.h). For the simulator; null otherwise.
+  raft::Observer* observer = nullptr;
 };
 
 struct Proposal {
@@ -99,6 +114,10 @@ struct QuorumDescription {
   // Known to every node from its log; positions and times only to the leader.
   std::vector<ReplicaStatus> voters;
   std::vector<ReplicaStatus> observers;
+  // The set in force comes from a record that may not be committed yet; then this is the set before it.
+  std::optional<std::vector<Voter>> committed_voters;
+  std::optional<PendingVoterChange> voter_change;  // only on the leader
+  LogPosition snapshot;                            // the newest here; {0, 0}: none
   absl::Status fault;  // why it halted; OK while it runs
 };
 
@@ -118,6 +137,27 @@ class QuorumNode {
   // Completes with an offset once everything that was committed when it was called is applied here: what the
   // state machine shows from then on is linearizable. No log entry is written (thesis 6.4). Any node.
   virtual void ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) = 0;
+
+  // Runs `read` on the apply thread with the position that the state machine reflects: the explicitly stale read. What
+  // it sees was committed, and may be old: on a node that is cut off, arbitrarily old.
+  virtual void ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) = 0;
+
+  // ---- The quorum itself. As Propose, these must be sent to the leader (kNotLeader and a hint elsewhere); each ends
+  // with one terminal status and may be repeated: what is so already is OK. The refusals are in docs/status.md.
+  // Adds a voter once its endpoint answers as that replica and it has caught up as an observer (M-32, M-34, M-37).
+  virtual void AddVoter(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+  // Removes a voter, the leader itself included, unless the rest could not go on without it (M-35).
+  virtual void RemoveVoter(ReplicaKey key, VoterChangeOptions options,
+                           absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+  // Hands leadership to `to`, or to the best voter: takes no proposals, waits until it has everything, and lets it
+  // stand. OK: another node is known to lead. An error: this node leads on, or kUnknown.
+  virtual void TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
+                                  absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+  // The host knows that the leader `leader` is dead: don't wait for its silence. Harmless when it isn't: the other
+  // voters are asked first. No-op unless this node follows it.
+  virtual void SuspectLeader(NodeId leader) = 0;
+  // Writes a snapshot now. The position that it stands for, once it is durable and verified. Any node.
+  virtual void TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) = 0;
 
   // Calls `watcher` with the present leadership and then on each change. Only the latest value is
   // delivered when several come at once. Returns an id for Unwatch; after that returned, the watcher

@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "quorate/types.h"
 
 namespace quorate {
@@ -50,6 +51,15 @@ enum class Reason : uint8_t {
   kNotFormatted,      // the data directory was never formatted
   kInUse,             // somebody else holds it: directory, port
   kRefused,           // a rule of the metadata says no; see KafkaErrorOf
+  // Why the voter set isn't changed (KIP-853 has one error for most of these).
+  kChangePending,       // another change is under way, or its record isn't committed yet
+  kLeaderNotReady,      // the leader hasn't committed a record of its own epoch yet (M-32)
+  kVoterExists,         // that id votes already, on another data directory (M-37)
+  kVoterNotFound,       // no such voter
+  kVoterRemoved,        // it was removed, and asks to be let in again by itself (M-36)
+  kNotCaughtUp,         // it doesn't fetch, or not fast enough (M-34)
+  kUnsupportedVersion,  // its build doesn't support the kraft.version in force
+  kUnsafeChange,        // too few of the remaining voters are alive to go on
 };
 
 // Where to go instead. `endpoint` is empty when only the id is known.
@@ -64,6 +74,8 @@ struct StatusDetail {
   Reason reason = Reason::kUnspecified;
   Outcome outcome = Outcome::kUnknown;
   std::optional<LeaderHint> leader;
+  // When to try again, if that is known; zero: as the caller likes. In whole milliseconds.
+  absl::Duration retry_after = absl::ZeroDuration();
   int16_t kafka_error = 0;  // Kafka's error code where Kafka has one, else 0 (e.g. 36 TOPIC_ALREADY_EXISTS)
   friend bool operator==(const StatusDetail&, const StatusDetail&) = default;
 };

@@ -24,6 +24,7 @@ namespace quorate {
 // Callbacks run on `executor`, which outlives the store.
 std::unique_ptr<LogStore> NewMemoryLogStore(Executor* executor);
 std::unique_ptr<ElectionStateStore> NewMemoryElectionStateStore(Executor* executor);
+std::unique_ptr<SnapshotStore> NewMemorySnapshotStore();
 
 // ---- Files -----------------------------------------------------------------------------------------
 
@@ -66,6 +67,7 @@ class DataDirectory {
   // Each once.
   virtual std::unique_ptr<LogStore> MakeLogStore() = 0;
   virtual std::unique_ptr<ElectionStateStore> MakeElectionStateStore() = 0;
+  virtual std::unique_ptr<SnapshotStore> MakeSnapshotStore() = 0;
 };
 
 }  // namespace quorate

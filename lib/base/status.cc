@@ -1,5 +1,6 @@
 #include "quorate/status.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -22,7 +23,7 @@ struct ReasonRow {
 };
 
 // One row per Reason, in its order. docs/status.md explains each.
-constexpr std::array<ReasonRow, 19> kReasons = {{
+constexpr std::array<ReasonRow, 27> kReasons = {{
     {"unspecified", absl::StatusCode::kUnknown, false},
     {"invalid_argument", absl::StatusCode::kInvalidArgument, false},
     {"not_leader", absl::StatusCode::kFailedPrecondition, true},
@@ -42,8 +43,16 @@ constexpr std::array<ReasonRow, 19> kReasons = {{
     {"not_formatted", absl::StatusCode::kFailedPrecondition, false},
     {"in_use", absl::StatusCode::kAlreadyExists, false},
     {"refused", absl::StatusCode::kFailedPrecondition, false},
+    {"change_pending", absl::StatusCode::kUnavailable, true},
+    {"leader_not_ready", absl::StatusCode::kUnavailable, true},
+    {"voter_exists", absl::StatusCode::kAlreadyExists, false},
+    {"voter_not_found", absl::StatusCode::kNotFound, false},
+    {"voter_removed", absl::StatusCode::kFailedPrecondition, false},
+    {"not_caught_up", absl::StatusCode::kUnavailable, true},
+    {"unsupported_version", absl::StatusCode::kFailedPrecondition, false},
+    {"unsafe_change", absl::StatusCode::kFailedPrecondition, true},
 }};
-static_assert(kReasons.size() == static_cast<size_t>(Reason::kRefused) + 1);
+static_assert(kReasons.size() == static_cast<size_t>(Reason::kUnsafeChange) + 1);
 
 const ReasonRow& RowOf(Reason reason) { return kReasons[static_cast<size_t>(reason)]; }
 
@@ -53,6 +62,8 @@ std::string EncodeDetail(const StatusDetail& detail) {
   AppendLittleEndian(static_cast<uint8_t>(detail.reason), &out);
   AppendLittleEndian(static_cast<uint8_t>(detail.outcome), &out);
   AppendLittleEndian(detail.kafka_error, &out);
+  const int64_t retry_ms = absl::ToInt64Milliseconds(detail.retry_after);
+  AppendLittleEndian(static_cast<uint32_t>(std::clamp<int64_t>(retry_ms, 0, UINT32_MAX)), &out);
   AppendLittleEndian(static_cast<uint8_t>(detail.leader.has_value()), &out);
   if (detail.leader.has_value()) {
     const LeaderHint& leader = *detail.leader;
@@ -75,6 +86,7 @@ std::optional<StatusDetail> DecodeDetail(absl::string_view bytes) {
   const auto reason = reader.Take<uint8_t>();
   const auto outcome = reader.Take<uint8_t>();
   detail.kafka_error = reader.Take<int16_t>();
+  detail.retry_after = absl::Milliseconds(reader.Take<uint32_t>());
   const auto has_leader = reader.Take<uint8_t>();
   if (reason >= kReasons.size() || outcome > static_cast<uint8_t>(Outcome::kUnknown) || has_leader > 1) {
     return std::nullopt;

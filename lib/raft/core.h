@@ -35,6 +35,7 @@
 #include "quorate/quorum_types.h"
 #include "quorate/storage.h"
 #include "quorate/types.h"
+#include "quorate/voter_change.h"
 
 namespace quorate::raft {
 
@@ -43,6 +44,12 @@ struct CoreConfig {
   ReplicaKey self;
   IncarnationId incarnation;
   bool may_vote = true;                     // false: an observer for ever (M-12)
+  uint8_t priority = kPriorityDefault;
+  std::vector<Endpoint> advertised_endpoints;  // ours; empty: as the voter set says
+  bool auto_join = false;
+  int16_t kraft_version_min = 0;  // what this build supports
+  int16_t kraft_version_max = 1;
+  uint64_t snapshot_bytes_per_second = 0;  // sent, to all together; 0: no limit
   std::vector<Voter> initial_voters;        // in force while the log has no voters record
   std::vector<Endpoint> bootstrap_servers;  // asked for the leader; become peers -2, -3, …
   QuorumTimeouts timeouts;
@@ -59,9 +66,20 @@ struct RecoveredState {
   struct VotersAt {
     Offset offset;  // of the control record
     std::vector<Voter> voters;
+    std::vector<ReplicaKey> removed;  // replicas that were removed, the oldest first (M-36)
   };
   std::optional<ElectionState> election;
+  // As it is after the driver has reset it to the newest snapshot, should that be ahead of it.
   LogBounds log;
+  // The newest snapshot that was verified, with the voter set as of its end (M-40).
+  struct Snapshot {
+    SnapshotInfo info;
+    VotersAt voters;  // offset kNoOffset: none recorded up to there
+  };
+  std::optional<Snapshot> snapshot;
+  // One that was being received (M-23).
+  std::optional<SnapshotInfo> partial_snapshot;
+  uint64_t partial_snapshot_bytes = 0;
   std::vector<EpochStart> epochs;  // ascending
   std::vector<VotersAt> voters;    // ascending; what the log says
 };
@@ -74,7 +92,11 @@ struct TruncateLog {
 struct AppendLog {
   Batch batch;
 };
-using LogOperation = std::variant<TruncateLog, AppendLog>;
+// The leader's log begins after ours ends: a snapshot was installed, the log goes on behind it (M-22).
+struct ResetLog {
+  LogPosition start;
+};
+using LogOperation = std::variant<TruncateLog, AppendLog, ResetLog>;
 
 struct StoreElectionState {
   ElectionState state;
@@ -89,6 +111,47 @@ struct ReadOutcome {
   uint64_t id = 0;
   absl::StatusOr<Offset> offset;  // serve once applied up to here
 };
+struct VoterChangeOutcome {
+  uint64_t id = 0;
+  absl::Status status;
+};
+struct TransferOutcome {
+  uint64_t id = 0;
+  absl::Status status;
+};
+
+// ---- Snapshots. The driver keeps the files; the core decides what is done with them. ----------------
+
+// Leader: a follower asked for a piece. Give it back with SnapshotChunkRead.
+struct ReadSnapshotChunk {
+  uint64_t id = 0;
+  LogPosition snapshot;
+  uint64_t position = 0;
+  uint32_t bytes_max = 0;
+};
+struct SnapshotChunk {
+  SnapshotInfo info;  // of the whole file
+  Bytes data;
+};
+// Follower: a piece arrived. Report with SnapshotChunkWritten. `begin`: the file begins here, or goes on after a restart.
+struct WriteSnapshotChunk {
+  uint64_t id = 0;
+  SnapshotInfo info;
+  bool begin = false;
+  uint64_t position = 0;
+  Bytes data;
+};
+// Follower: all pieces are there. Finish the file, verify it, and report with SnapshotVerified; the log and what was
+// applied stay as they are until the core says ResetLog and InstallSnapshot.
+struct VerifySnapshot {
+  uint64_t id = 0;
+  SnapshotInfo info;
+};
+// Replace what was applied by this snapshot; the log was reset to it (`Effects::log`). Older snapshots may go.
+struct InstallSnapshot {
+  SnapshotInfo info;
+};
+
 struct PeerAddress {
   NodeId id;
   std::optional<Endpoint> endpoint;  // nullopt: forget it
@@ -102,6 +165,13 @@ struct Effects {
   std::vector<Message> send;
   std::vector<ReadLog> read_log;
   std::vector<ReadOutcome> reads;
+  std::vector<VoterChangeOutcome> voter_changes;
+  std::vector<TransferOutcome> transfers;
+  std::vector<ReadSnapshotChunk> read_snapshot;
+  std::optional<WriteSnapshotChunk> write_snapshot;
+  std::optional<VerifySnapshot> verify_snapshot;
+  std::optional<InstallSnapshot> install_snapshot;
+  bool abandon_snapshot = false;  // what was received so far is of no use: remove it. Before write_snapshot
   std::optional<Offset> high_watermark;  // moved to
   bool leadership_changed = false;       // role, epoch or known leader; look at the accessors
   // A rule that must hold doesn't: the node must stop. Every later event is ignored.
@@ -139,6 +209,22 @@ class Core {
   virtual void RequestRead(Instant now, uint64_t id) = 0;
   // Gives the answer kDeadlineExceeded up: forgets the read without an outcome.
   virtual void CancelRead(uint64_t id) = 0;
+  // Asks for a change of the voter set; the end comes as Effects::voter_changes with this id, exactly once. Refused
+  // at once elsewhere than on the leader. `deadline` ends the waiting, not a change that is in the log. `dry_run`: only
+  // the checks that need no waiting.
+  virtual void RequestVoterChange(Instant now, uint64_t id, const VoterChange& change, Instant deadline,
+                                  bool dry_run) = 0;
+  // Hands leadership over: to `to`, or to the best voter. The end comes as Effects::transfers with this id.
+  virtual void TransferLeadership(Instant now, uint64_t id, std::optional<NodeId> to, Instant deadline) = 0;
+  // The host is sure that this leader is dead.
+  virtual void SuspectLeader(Instant now, NodeId leader) = 0;
+  // A snapshot of this node's own is durable and verified; `trim_to` is where the log may begin from now on (at most its
+  // position; the end of the snapshot before it).
+  virtual void SnapshotTaken(Instant now, const SnapshotInfo& info, LogPosition trim_to) = 0;
+  virtual void SnapshotChunkRead(Instant now, uint64_t id, absl::StatusOr<SnapshotChunk> chunk) = 0;
+  virtual void SnapshotChunkWritten(Instant now, uint64_t id, absl::Status written) = 0;
+  // `voters`: as the snapshot says (M-40). An error: the file is bad, and was removed.
+  virtual void SnapshotVerified(Instant now, uint64_t id, absl::StatusOr<RecoveredState::VotersAt> voters) = 0;
   // Gives leadership up and says so, the best successor first (KIP-595 EndQuorumEpoch); no-op elsewhere.
   // `shutting_down`: and doesn't stand for election again.
   virtual void Resign(Instant now, bool shutting_down) = 0;
@@ -154,7 +240,8 @@ class Core {
   virtual bool is_voter() const = 0;
   virtual Epoch epoch() const = 0;
   virtual LeaderInfo leader() const = 0;  // as known; id kNoNode when unknown
-  virtual Offset log_start() const = 0;
+  virtual LogPosition log_start() const = 0;
+  virtual LogPosition snapshot() const = 0;  // the newest; {0, 0}: none
   virtual LogPosition log_end() const = 0;
   virtual Offset durable_end() const = 0;
   virtual Offset high_watermark() const = 0;
@@ -162,6 +249,14 @@ class Core {
   // True while resigned on request but successors were not all told yet: shutdown should wait for false.
   virtual bool handing_over() const = 0;
   virtual const std::vector<Voter>& voters() const = 0;
+  // The set before the one in force, while that isn't committed.
+  virtual const std::vector<Voter>* committed_voters() const = 0;  // null: voters() is
+  // The voter set in force at `end`, for a snapshot of it; offset kNoOffset: no record says (M-40).
+  virtual RecoveredState::VotersAt VotersAsOf(Offset end) const = 0;
+  virtual Epoch EpochAt(Offset offset) const = 0;  // of a record in the log
+  virtual std::optional<PendingVoterChange> voter_change() const = 0;
+  // A transfer of leadership is under way: no proposals are taken.
+  virtual bool transferring() const = 0;
   virtual std::vector<ReplicaProgress> Progress() const = 0;  // leader: voters and observers
   // Batches from `from` on that are still in memory, at most `bytes_max` (but at least one). Empty: read the log.
   virtual std::vector<Batch> ReadTail(Offset from, size_t bytes_max) const = 0;
