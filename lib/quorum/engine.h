@@ -113,6 +113,7 @@ class Engine final : private PeerHandler {
   void LogPeer(absl::string_view event, NodeId peer) const;
   void Flush();  // the strand's hook
   bool AppendProposals();
+  raft::Effects TakeEffects();  // and shows them to the observer
   void PerformEffects(raft::Effects effects);
   void PerformLogOperations(std::vector<raft::LogOperation> operations, uint64_t generation);
   void AppendToLog(std::vector<Batch> batches, uint64_t generation);

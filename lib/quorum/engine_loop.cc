@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
 #include "quorum/engine.h"
+#include "raft/observer.h"
 
 namespace quorate::quorum {
 
@@ -43,7 +44,7 @@ void Engine::Flush() {
   do {
     if (stopped_) return;
     do {
-      PerformEffects(core_->TakeEffects());
+      PerformEffects(TakeEffects());
     } while (AppendProposals());
     FeedSink();
     UpdateLeadership();
@@ -89,6 +90,12 @@ bool Engine::AppendProposals() {
     }
   }
   return true;
+}
+
+raft::Effects Engine::TakeEffects() {
+  raft::Effects effects = core_->TakeEffects();
+  if (dependencies_.observer != nullptr) dependencies_.observer->OnStep(*core_, effects);
+  return effects;
 }
 
 void Engine::PerformEffects(raft::Effects effects) {
@@ -198,6 +205,7 @@ void Engine::ReadCommittedFromLog() {
 void Engine::Applied(Offset end) {
   applied_end_ = end;
   --chunks_in_flight_;
+  if (dependencies_.observer != nullptr) dependencies_.observer->OnApplied(end, /*loaded=*/false);
 }
 
 // ---- Leadership ----------------------------------------------------------------------------------------
@@ -259,7 +267,7 @@ void Engine::AdvanceShutdown() {
   if (!resigned_ && (proposals_.empty() || now >= drain_deadline_ || !fault_.ok())) {
     resigned_ = true;
     if (fault_.ok()) core_->Resign(now, /*shutting_down=*/true);
-    PerformEffects(core_->TakeEffects());
+    PerformEffects(TakeEffects());
   }
   const bool overdue = now >= shutdown_deadline_;
   if (!resigned_ || (core_->handing_over() && !overdue && fault_.ok())) return;
