@@ -28,17 +28,17 @@ namespace quorate {
 // Answers of one member to another; Kafka's error of the same name where there is one.
 enum class PeerError : uint8_t {
   kNone = 0,
-  kNotLeader = 1,       // NOT_LEADER_OR_FOLLOWER
-  kFencedEpoch = 2,     // FENCED_LEADER_EPOCH: your epoch is older than mine
-  kUnknownEpoch = 3,    // UNKNOWN_LEADER_EPOCH: your epoch is newer than mine
-  kWrongVoter = 4,      // INVALID_VOTER_KEY: not addressed to me
-  kWrongCluster = 5,    // INCONSISTENT_CLUSTER_ID
-  kInvalidRequest = 6,  // INVALID_REQUEST: fields that make no sense
-  kFencedReplica = 7,   // this replica's disk went back in time (fault F-P11)
-  kShuttingDown = 8,    // BROKER_NOT_AVAILABLE
-  kSnapshotNotFound = 9,      // SNAPSHOT_NOT_FOUND: gone, or replaced by a newer one
-  kPositionOutOfRange = 10,   // POSITION_OUT_OF_RANGE: behind the end of the snapshot
-  kVoterChangeRefused = 11,   // a voter change that a rule forbids; the message says which
+  kNotLeader = 1,            // NOT_LEADER_OR_FOLLOWER
+  kFencedEpoch = 2,          // FENCED_LEADER_EPOCH: your epoch is older than mine
+  kUnknownEpoch = 3,         // UNKNOWN_LEADER_EPOCH: your epoch is newer than mine
+  kWrongVoter = 4,           // INVALID_VOTER_KEY: not addressed to me
+  kWrongCluster = 5,         // INCONSISTENT_CLUSTER_ID
+  kInvalidRequest = 6,       // INVALID_REQUEST: fields that make no sense
+  kFencedReplica = 7,        // this replica's disk went back in time (fault F-P11)
+  kShuttingDown = 8,         // BROKER_NOT_AVAILABLE
+  kSnapshotNotFound = 9,     // SNAPSHOT_NOT_FOUND: gone, or replaced by a newer one
+  kPositionOutOfRange = 10,  // POSITION_OUT_OF_RANGE: behind the end of the snapshot
+  kVoterChangeRefused = 11,  // a voter change that a rule forbids; the message says which
 };
 
 // Who the sender believes leads `epoch`; id kNoNode when it doesn't know.
@@ -92,7 +92,7 @@ struct FetchRequest {
   Offset durable_end;        // how far its log is on disk; <= fetch_offset
   Offset high_watermark;     // as it knows it; lets the leader tell it news at once (KIP-1166)
   uint32_t credit_bytes = 0;
-  uint64_t read_round = 0;  // echo of the latest read round seen from this leader (M-28)
+  uint64_t read_round = 0;              // echo of the latest read round seen from this leader (M-28)
   uint8_t priority = kPriorityDefault;  // the sender's; kPriorityNever: don't name it as a successor
 };
 struct FetchResponse {
@@ -145,7 +145,9 @@ struct SnapshotResponse {
 };
 
 // "Who is there, and what do you speak?": a leader asks it of an endpoint before it commits it (fault F-N15).
-struct ProbeRequest {};
+struct ProbeRequest {
+  Epoch epoch;
+};
 struct ProbeResponse {
   PeerError error = PeerError::kNone;
   Epoch epoch;
@@ -167,10 +169,10 @@ struct VoterChangeResponse {
   std::string message;  // why it was refused; at most limits::kPeerTextBytesMax bytes
 };
 
-using MessageBody = std::variant<VoteRequest, VoteResponse, BeginEpochRequest, BeginEpochResponse, EndEpochRequest,
-                                 EndEpochResponse, FetchRequest, FetchResponse, ReadRequest, ReadResponse,
-                                 SnapshotRequest, SnapshotResponse, ProbeRequest, ProbeResponse, VoterChangeRequest,
-                                 VoterChangeResponse>;
+using MessageBody =
+    std::variant<VoteRequest, VoteResponse, BeginEpochRequest, BeginEpochResponse, EndEpochRequest, EndEpochResponse,
+                 FetchRequest, FetchResponse, ReadRequest, ReadResponse, SnapshotRequest, SnapshotResponse,
+                 ProbeRequest, ProbeResponse, VoterChangeRequest, VoterChangeResponse>;
 
 struct Message {
   ClusterId cluster_id;

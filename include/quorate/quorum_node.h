@@ -118,7 +118,7 @@ struct QuorumDescription {
   std::optional<std::vector<Voter>> committed_voters;
   std::optional<PendingVoterChange> voter_change;  // only on the leader
   LogPosition snapshot;                            // the newest here; {0, 0}: none
-  absl::Status fault;  // why it halted; OK while it runs
+  absl::Status fault;                              // why it halted; OK while it runs
 };
 
 class QuorumNode {

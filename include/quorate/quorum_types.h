@@ -28,9 +28,11 @@ struct QuorumTimeouts {
 
 // When a node writes snapshots of its own, and how fast it hands them out (KIP-630).
 struct SnapshotPolicy {
-  // So many bytes of committed log since the last one: metadata.log.max.record.bytes.between.snapshots. 0: never by bytes.
+  // So many bytes of committed log since the last one: metadata.log.max.record.bytes.between.snapshots. 0: never by
+  // bytes.
   uint64_t log_bytes = 20u << 20;
-  // So long since the last one, if anything was committed since: metadata.log.max.snapshot.interval.ms. 0: never by time.
+  // So long since the last one, if anything was committed since: metadata.log.max.snapshot.interval.ms. 0: never by
+  // time.
   absl::Duration interval = absl::Hours(1);
   // What a leader sends of snapshots per second, to all followers together; 0: as fast as it goes.
   uint64_t send_bytes_per_second = 256u << 20;

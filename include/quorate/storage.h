@@ -127,7 +127,7 @@ class SnapshotStore {
   virtual ~SnapshotStore() = default;
 
   struct Contents {
-    std::vector<LogPosition> snapshots;  // finished ones, ascending by end; not verified
+    std::vector<LogPosition> snapshots;   // finished ones, ascending by end; not verified
     std::optional<SnapshotInfo> partial;  // one that was being received
     uint64_t partial_bytes = 0;           // and how much of it is here
   };

@@ -41,9 +41,9 @@ struct VoterChangeOptions {
 // A change that the leader works on.
 struct PendingVoterChange {
   enum class Phase : uint8_t {
-    kProbing,      // the endpoint is being asked who it is (fault F-N15)
-    kCatchingUp,   // the newcomer fetches what it lacks (M-34)
-    kCommitting,   // the new set is in the log, and in force; a majority of it has to store it
+    kProbing,     // the endpoint is being asked who it is (fault F-N15)
+    kCatchingUp,  // the newcomer fetches what it lacks (M-34)
+    kCommitting,  // the new set is in the log, and in force; a majority of it has to store it
   };
   VoterChange change;
   Phase phase = Phase::kProbing;

@@ -63,7 +63,7 @@ absl::Status Engine::Start() {
   if (!recovered.ok()) return recovered.status();
   raft::CoreConfig config = MakeCoreConfig();
   const TransportIdentity identity{config.cluster_id, config.self, config.incarnation};
-  const Offset log_start = recovered->log.start;
+  const Offset log_start = recovered->log.start.end;
   absl::Status started;
   strand_.RunAndWait([&] {
     core_ = raft::Core::Make(std::move(config), *std::move(recovered), dependencies_.random);
@@ -219,7 +219,7 @@ QuorumDescription Engine::Describe() {
     const LeaderInfo leader = core_->leader();
     out.leader = leader.id;
     out.leader_endpoint = DefaultEndpoint(leader);
-    out.log_start = core_->log_start();
+    out.log_start = core_->log_start().end;
     out.log_end = core_->log_end().end;
     out.durable_end = core_->durable_end();
     out.high_watermark = core_->high_watermark();

@@ -18,7 +18,7 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
     : config_(std::move(config)),
       timing_(config_.timeouts, random),
       log_(recovered, VoterSet(config_.initial_voters), config_.tail_cache_bytes),
-      high_watermark_(recovered.log.start) {
+      high_watermark_(recovered.log.start.end) {
   if (recovered.election.has_value()) {
     epoch_ = recovered.election->epoch;
     voted_for_ = recovered.election->voted_for;

@@ -51,6 +51,13 @@ class CoreImpl final : public Core {
   absl::StatusOr<Offset> Propose(Instant now, absl::Span<const absl::string_view> records, int64_t wall_ms) override;
   void RequestRead(Instant now, uint64_t id) override;
   void CancelRead(uint64_t id) override;
+  void RequestVoterChange(Instant now, uint64_t id, const VoterChange& change, Instant deadline, bool dry_run) override;
+  void TransferLeadership(Instant now, uint64_t id, std::optional<NodeId> to, Instant deadline) override;
+  void SuspectLeader(Instant now, NodeId leader) override;
+  void SnapshotTaken(Instant now, const SnapshotInfo& info, LogPosition trim_to) override;
+  void SnapshotChunkRead(Instant now, uint64_t id, absl::StatusOr<SnapshotChunk> chunk) override;
+  void SnapshotChunkWritten(Instant now, uint64_t id, absl::Status written) override;
+  void SnapshotVerified(Instant now, uint64_t id, absl::StatusOr<RecoveredState::VotersAt> voters) override;
   void Resign(Instant now, bool shutting_down) override;
   void Halt(absl::Status cause) override;
   Effects TakeEffects() override;
@@ -60,13 +67,19 @@ class CoreImpl final : public Core {
   bool is_voter() const override { return voters_in_force().Contains(config_.self); }
   Epoch epoch() const override { return epoch_; }
   LeaderInfo leader() const override;
-  Offset log_start() const override { return log_.start(); }
+  LogPosition log_start() const override { return {Epoch(), log_.start()}; }
+  LogPosition snapshot() const override;
   LogPosition log_end() const override { return log_.end(); }
   Offset durable_end() const override { return log_.durable_end(); }
   Offset high_watermark() const override { return high_watermark_; }
   Offset epoch_start() const override { return epoch_start_; }
   bool handing_over() const override;
   const std::vector<Voter>& voters() const override { return voters_in_force().voters(); }
+  const std::vector<Voter>* committed_voters() const override;
+  RecoveredState::VotersAt VotersAsOf(Offset end) const override;
+  Epoch EpochAt(Offset offset) const override { return log_.epochs().EpochAt(offset); }
+  std::optional<PendingVoterChange> voter_change() const override;
+  bool transferring() const override;
   std::vector<ReplicaProgress> Progress() const override;
   std::vector<Batch> ReadTail(Offset from, size_t bytes_max) const override {
     return log_.tail().Read(from, bytes_max);

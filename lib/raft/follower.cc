@@ -43,7 +43,8 @@ void CoreImpl::SendFetch() {
                            .durable_end = log_.durable_end(),  // M-13: what isn't on disk isn't acknowledged
                            .high_watermark = high_watermark_,
                            .credit_bytes = config_.fetch_credit_bytes,
-                           .read_round = read_round_seen_});
+                           .read_round = read_round_seen_,
+                           .priority = config_.priority});
 }
 
 void CoreImpl::HeardLeader() {
@@ -209,7 +210,8 @@ void CoreImpl::Discover() {
                            .durable_end = log_.durable_end(),
                            .high_watermark = high_watermark_,
                            .credit_bytes = 0,
-                           .read_round = 0});
+                           .read_round = 0,
+                           .priority = config_.priority});
 }
 
 }  // namespace quorate::raft

@@ -10,7 +10,7 @@
 namespace quorate::raft {
 
 ReplicaLog::ReplicaLog(const RecoveredState& recovered, VoterSet initial_voters, size_t tail_bytes_max)
-    : start_(recovered.log.start),
+    : start_(recovered.log.start.end),
       end_(recovered.log.end.end),
       durable_end_(recovered.log.end.end),
       epochs_(recovered.epochs),

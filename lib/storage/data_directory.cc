@@ -155,6 +155,8 @@ class FileDataDirectory final : public DataDirectory {
                                                     options_.log_sink);
   }
 
+  std::unique_ptr<SnapshotStore> MakeSnapshotStore() override { return nullptr; }
+
  private:
   const FileStorageOptions options_;
   const DirectoryIdentity identity_;

@@ -60,8 +60,11 @@ absl::StatusOr<LogBounds> FileLogStore::Open(absl::FunctionRef<absl::Status(cons
   log_.emplace(*std::move(log));
   durable_end_ = log_->end.position.end;
   PrepareNextSegment();
-  return LogBounds{log_->checkpoint.log_start, log_->end.position};
+  return LogBounds{LogPosition{Epoch(), log_->checkpoint.log_start}, log_->end.position};
 }
+
+void FileLogStore::TrimPrefix(LogPosition, Done done) { std::move(done)(NotOpen()); }
+void FileLogStore::ResetTo(LogPosition, Done done) { std::move(done)(NotOpen()); }
 
 void FileLogStore::Append(std::vector<Batch> batches, AppendDone done) {
   Enqueue(AppendCall{std::move(batches), std::move(done), absl::OkStatus()});
@@ -261,10 +264,10 @@ absl::Status FileLogStore::Truncate(Offset new_end) {
 }
 
 absl::StatusOr<std::vector<Batch>> FileLogStore::ReadNow(Offset from, size_t max_bytes) const {
-  const LogBounds bounds{log_->checkpoint.log_start, log_->end.position};
-  if (from < bounds.start || from >= bounds.end.end) {
+  const LogBounds bounds{LogPosition{Epoch(), log_->checkpoint.log_start}, log_->end.position};
+  if (from < bounds.start.end || from >= bounds.end.end) {
     return absl::OutOfRangeError(absl::StrCat("offset ", from.value(), " is not in the log, which reaches from ",
-                                              bounds.start.value(), " to ", bounds.end.end.value()));
+                                              bounds.start.end.value(), " to ", bounds.end.end.value()));
   }
   const auto& segments = log_->segments;
   auto at = std::upper_bound(segments.begin(), segments.end(), from,

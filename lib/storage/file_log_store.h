@@ -44,6 +44,8 @@ class FileLogStore final : public LogStore {
   absl::StatusOr<LogBounds> Open(absl::FunctionRef<absl::Status(const Batch&)> visit) override;
   void Append(std::vector<Batch> batches, AppendDone done) override;
   void TruncateSuffix(Offset new_end, Done done) override;
+  void TrimPrefix(LogPosition start, Done done) override;
+  void ResetTo(LogPosition start, Done done) override;
   void Read(Offset from, size_t max_bytes, ReadDone done) override;
 
  private:

@@ -29,7 +29,7 @@ class MemoryLogStore final : public LogStore {
     for (const Batch& batch : batches_) {
       if (absl::Status status = visit(batch); !status.ok()) return status;
     }
-    return LogBounds{Offset(0), End()};
+    return LogBounds{LogPosition(), End()};
   }
 
   void Append(std::vector<Batch> batches, AppendDone done) override {
@@ -57,6 +57,12 @@ class MemoryLogStore final : public LogStore {
     callbacks_.Post([done = std::move(done), status = std::move(status)](bool closing) mutable {
       std::move(done)(closing ? Closing() : std::move(status));
     });
+  }
+
+  void TrimPrefix(LogPosition, Done done) override { Later(std::move(done)); }
+  void ResetTo(LogPosition, Done done) override { Later(std::move(done)); }
+  void Later(Done done) {
+    callbacks_.Post([done = std::move(done)](bool) mutable { std::move(done)(Refuse("not yet")); });
   }
 
   void Read(Offset from, size_t max_bytes, ReadDone done) override {

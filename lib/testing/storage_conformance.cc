@@ -67,7 +67,7 @@ absl::Status OpenExpecting(LogStore& log, const std::vector<Batch>& expected) {
   });
   QUORATE_EXPECT_OK(bounds.status());
   QUORATE_EXPECT(SameBytes(visited, expected), "Open visited ", Describe(visited), " instead of ", Describe(expected));
-  QUORATE_EXPECT(bounds->start == Offset(0), bounds->start.value());
+  QUORATE_EXPECT(bounds->start == LogPosition(), bounds->start.end.value());
   const LogPosition end =
       expected.empty() ? LogPosition{} : LogPosition{expected.back().epoch(), expected.back().end_offset()};
   QUORATE_EXPECT(bounds->end == end, "it ends at ", bounds->end.end.value(), " in epoch ", bounds->end.epoch.value());

@@ -429,11 +429,26 @@ std::vector<Message> SampleMessages(const TransportIdentity& from, const Transpo
       BeginEpochResponse{PeerError::kWrongVoter, Epoch(7), leader},
       EndEpochRequest{Epoch(7), successors},
       EndEpochResponse{PeerError::kShuttingDown, Epoch(7), {}},
-      FetchRequest{Epoch(7), 11, Offset(100), Epoch(6), Offset(99), Offset(98), 1 << 20, 13},
+      FetchRequest{Epoch(7), 11, Offset(100), Epoch(6), Offset(99), Offset(98), 1 << 20, 13, 3},
       std::move(fetched),
       std::move(diverged),
       ReadRequest{Epoch(7), 21},
-      ReadResponse{PeerError::kNotLeader, Epoch(7), leader, 21, Offset(44)}};
+      ReadResponse{PeerError::kNotLeader, Epoch(7), leader, 21, Offset(44)},
+      SnapshotRequest{Epoch(7), {Epoch(6), Offset(1000)}, 4096, 1 << 16, 0xD16E57},
+      SnapshotResponse{PeerError::kNone,
+                       Epoch(7),
+                       leader,
+                       {Epoch(6), Offset(1000)},
+                       4096,
+                       8192,
+                       0xD16E57,
+                       0xC4C,
+                       Bytes::FromString(std::string(4000, 's'))},
+      ProbeRequest{Epoch(7)},
+      ProbeResponse{PeerError::kNone, Epoch(7), leader, 0, 1},
+      VoterChangeRequest{Epoch(7),
+                         VoterChange{VoterChange::Kind::kUpdate, Voter{successors[0], endpoints, 0, 1}, true}},
+      VoterChangeResponse{PeerError::kVoterChangeRefused, Epoch(7), leader, "voter 3 was removed"}};
   std::vector<Message> out;
   for (MessageBody& body : bodies) {
     Message m = MakeRequest(from, to.self, 1000 + out.size());
@@ -481,7 +496,8 @@ struct BodyComparer {
     const auto* b = std::get_if<FetchRequest>(&other);
     return b != nullptr && a.epoch == b->epoch && a.session == b->session && a.fetch_offset == b->fetch_offset &&
            a.last_fetched_epoch == b->last_fetched_epoch && a.durable_end == b->durable_end &&
-           a.high_watermark == b->high_watermark && a.credit_bytes == b->credit_bytes && a.read_round == b->read_round;
+           a.high_watermark == b->high_watermark && a.credit_bytes == b->credit_bytes &&
+           a.read_round == b->read_round && a.priority == b->priority;
   }
   bool operator()(const FetchResponse& a) const {
     const auto* b = std::get_if<FetchResponse>(&other);
@@ -502,6 +518,33 @@ struct BodyComparer {
   bool operator()(const ReadResponse& a) const {
     const auto* b = std::get_if<ReadResponse>(&other);
     return b != nullptr && SameAnswer(a, *b) && a.read_id == b->read_id && a.read_offset == b->read_offset;
+  }
+  bool operator()(const SnapshotRequest& a) const {
+    const auto* b = std::get_if<SnapshotRequest>(&other);
+    return b != nullptr && a.epoch == b->epoch && a.snapshot == b->snapshot && a.position == b->position &&
+           a.bytes_max == b->bytes_max && a.digest == b->digest;
+  }
+  bool operator()(const SnapshotResponse& a) const {
+    const auto* b = std::get_if<SnapshotResponse>(&other);
+    return b != nullptr && SameAnswer(a, *b) && a.snapshot == b->snapshot && a.position == b->position &&
+           a.total == b->total && a.digest == b->digest && a.data_crc == b->data_crc && a.data.view() == b->data.view();
+  }
+  bool operator()(const ProbeRequest& a) const {
+    const auto* b = std::get_if<ProbeRequest>(&other);
+    return b != nullptr && a.epoch == b->epoch;
+  }
+  bool operator()(const ProbeResponse& a) const {
+    const auto* b = std::get_if<ProbeResponse>(&other);
+    return b != nullptr && SameAnswer(a, *b) && a.kraft_version_min == b->kraft_version_min &&
+           a.kraft_version_max == b->kraft_version_max;
+  }
+  bool operator()(const VoterChangeRequest& a) const {
+    const auto* b = std::get_if<VoterChangeRequest>(&other);
+    return b != nullptr && a.epoch == b->epoch && a.change == b->change;
+  }
+  bool operator()(const VoterChangeResponse& a) const {
+    const auto* b = std::get_if<VoterChangeResponse>(&other);
+    return b != nullptr && SameAnswer(a, *b) && a.message == b->message;
   }
 
   template <typename T>

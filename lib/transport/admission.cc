@@ -48,9 +48,9 @@ absl::Status CheckLeader(const LeaderInfo& leader) {
 }
 
 absl::Status CheckError(PeerError error) {
-  if (error <= PeerError::kShuttingDown) return absl::OkStatus();
+  if (error <= PeerError::kVoterChangeRefused) return absl::OkStatus();
   return Invalid(absl::StrCat("error is ", static_cast<int>(error), "; the highest known is ",
-                              static_cast<int>(PeerError::kShuttingDown)));
+                              static_cast<int>(PeerError::kVoterChangeRefused)));
 }
 
 // The part that all responses have in common.
@@ -59,6 +59,19 @@ absl::Status CheckAnswer(const Response& response) {
   if (absl::Status s = CheckError(response.error); !s.ok()) return s;
   if (absl::Status s = CheckEpoch("epoch", response.epoch); !s.ok()) return s;
   return CheckLeader(response.leader);
+}
+
+absl::Status CheckVersions(int16_t min, int16_t max) {
+  if (min >= 0 && min <= max) return absl::OkStatus();
+  return Invalid(absl::StrCat("the range of kraft.version is ", min, "..", max, "; it must be 0 or more, in order"));
+}
+
+// Printable ASCII and spaces.
+bool IsPrintable(absl::string_view text) {
+  for (const char c : text) {
+    if (c < 0x20 || c > 0x7e) return false;
+  }
+  return true;
 }
 
 struct FieldChecker {
@@ -96,6 +109,9 @@ struct FieldChecker {
       return Invalid(
           absl::StrCat("credit_bytes is ", m.credit_bytes, "; at most ", limits::kFetchCreditBytesMax, " are allowed"));
     }
+    if (m.priority > kPriorityMax) {
+      return Invalid(absl::StrCat("priority is ", m.priority, "; at most ", kPriorityMax, " is allowed"));
+    }
     return absl::OkStatus();
   }
   absl::Status operator()(const FetchResponse& m) const {
@@ -127,6 +143,50 @@ struct FieldChecker {
   absl::Status operator()(const ReadResponse& m) const {
     if (absl::Status s = CheckAnswer(m); !s.ok()) return s;
     return CheckOffset("read_offset", m.read_offset, kNoOffset);
+  }
+  absl::Status operator()(const SnapshotRequest& m) const {
+    if (absl::Status s = CheckEpoch("epoch", m.epoch); !s.ok()) return s;
+    if (m.position > limits::kSnapshotBytesMax) return Invalid(absl::StrCat("position is ", m.position));
+    if (m.bytes_max == 0 || m.bytes_max > limits::kSnapshotChunkBytesMax) {
+      return Invalid(absl::StrCat("bytes_max is ", m.bytes_max, "; allowed are 1 to ", limits::kSnapshotChunkBytesMax));
+    }
+    return CheckPosition("snapshot", m.snapshot);
+  }
+  absl::Status operator()(const SnapshotResponse& m) const {
+    if (absl::Status s = CheckAnswer(m); !s.ok()) return s;
+    if (absl::Status s = CheckPosition("snapshot", m.snapshot); !s.ok()) return s;
+    if (m.error != PeerError::kNone) return absl::OkStatus();
+    if (m.total > limits::kSnapshotBytesMax || m.position > m.total || m.data.size() > m.total - m.position) {
+      return Invalid(absl::StrCat("a piece of ", m.data.size(), " bytes at ", m.position, " of a snapshot of ", m.total,
+                                  " bytes; at most ", limits::kSnapshotBytesMax, " are allowed"));
+    }
+    if (m.data.size() == 0 || m.data.size() > limits::kSnapshotChunkBytesMax) {
+      return Invalid(absl::StrCat("a piece of a snapshot has ", m.data.size(), " bytes; allowed are 1 to ",
+                                  limits::kSnapshotChunkBytesMax));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const ProbeRequest& m) const { return CheckEpoch("epoch", m.epoch); }
+  absl::Status operator()(const ProbeResponse& m) const {
+    if (absl::Status s = CheckAnswer(m); !s.ok()) return s;
+    return CheckVersions(m.kraft_version_min, m.kraft_version_max);
+  }
+  absl::Status operator()(const VoterChangeRequest& m) const {
+    if (absl::Status s = CheckEpoch("epoch", m.epoch); !s.ok()) return s;
+    const Voter& voter = m.change.voter;
+    if (voter.key.id.value() < 0) return Invalid(absl::StrCat("voter id ", voter.key.id.value(), " is no node id"));
+    if (m.change.kind < VoterChange::Kind::kAdd || m.change.kind > VoterChange::Kind::kUpdate) {
+      return Invalid(absl::StrCat("a voter change of kind ", static_cast<int>(m.change.kind)));
+    }
+    if (absl::Status s = CheckVersions(voter.kraft_version_min, voter.kraft_version_max); !s.ok()) return s;
+    return CheckEndpoints("voter.endpoints", voter.endpoints);
+  }
+  absl::Status operator()(const VoterChangeResponse& m) const {
+    if (m.message.size() > limits::kPeerTextBytesMax || !IsPrintable(m.message)) {
+      return Invalid(absl::StrCat("a peer's text of ", m.message.size(), " bytes; at most ", limits::kPeerTextBytesMax,
+                                  " printable ones are allowed"));
+    }
+    return CheckAnswer(m);
   }
   absl::Status operator()(const VoteResponse& m) const { return CheckAnswer(m); }
   absl::Status operator()(const BeginEpochResponse& m) const { return CheckAnswer(m); }

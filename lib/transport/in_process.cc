@@ -32,6 +32,7 @@ size_t SizeOf(const Message& message) {
   if (const auto* fetch = std::get_if<FetchResponse>(&message.body)) {
     for (const Batch& batch : fetch->batches) bytes += batch.size();
   }
+  if (const auto* snapshot = std::get_if<SnapshotResponse>(&message.body)) bytes += snapshot->data.size();
   return bytes;
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 static_assert(static_cast<int>(PeerError::kNotLeader) == v1::PEER_ERROR_NOT_LEADER);
 static_assert(static_cast<int>(PeerError::kShuttingDown) == v1::PEER_ERROR_SHUTTING_DOWN);
-static_assert(static_cast<int>(PeerError::kShuttingDown) == v1::PeerError_MAX);
+static_assert(static_cast<int>(PeerError::kVoterChangeRefused) == v1::PeerError_MAX);
+static_assert(static_cast<int>(VoterChange::Kind::kUpdate) == v1::VoterChangeKind_MAX);
 
 void PutEndpoint(const Endpoint& from, v1::Endpoint* to) {
   to->set_listener(from.listener);
@@ -94,6 +95,7 @@ struct BodyWriter {
     to->set_high_watermark(m.high_watermark.value());
     to->set_credit_bytes(m.credit_bytes);
     to->set_read_round(m.read_round);
+    to->set_priority(m.priority);
   }
   void operator()(const FetchResponse& m) const {
     v1::FetchResponse* to = out->mutable_fetch_response();
@@ -116,7 +118,53 @@ struct BodyWriter {
     to->set_read_id(m.read_id);
     to->set_read_offset(m.read_offset.value());
   }
+  void operator()(const SnapshotRequest& m) const {
+    v1::SnapshotRequest* to = out->mutable_snapshot_request();
+    to->set_epoch(m.epoch.value());
+    PutPosition(m.snapshot, to->mutable_snapshot());
+    to->set_position(m.position);
+    to->set_bytes_max(m.bytes_max);
+    to->set_digest(m.digest);
+  }
+  void operator()(const SnapshotResponse& m) const {
+    v1::SnapshotResponse* to = out->mutable_snapshot_response();
+    PutAnswer(m, to);
+    PutPosition(m.snapshot, to->mutable_snapshot());
+    to->set_position(m.position);
+    to->set_total(m.total);
+    to->set_digest(m.digest);
+    to->set_data_crc(m.data_crc);
+    to->set_data(m.data.view().data(), m.data.size());
+  }
+  void operator()(const ProbeRequest& m) const { out->mutable_probe_request()->set_epoch(m.epoch.value()); }
+  void operator()(const ProbeResponse& m) const {
+    v1::ProbeResponse* to = out->mutable_probe_response();
+    PutAnswer(m, to);
+    to->set_kraft_version_min(m.kraft_version_min);
+    to->set_kraft_version_max(m.kraft_version_max);
+  }
+  void operator()(const VoterChangeRequest& m) const {
+    v1::VoterChangeRequest* to = out->mutable_voter_change_request();
+    to->set_epoch(m.epoch.value());
+    to->set_kind(static_cast<v1::VoterChangeKind>(m.change.kind));
+    PutReplicaKey(m.change.voter.key, to->mutable_voter());
+    for (const Endpoint& endpoint : m.change.voter.endpoints) PutEndpoint(endpoint, to->add_endpoints());
+    to->set_kraft_version_min(m.change.voter.kraft_version_min);
+    to->set_kraft_version_max(m.change.voter.kraft_version_max);
+    to->set_automatic(m.change.automatic);
+  }
+  void operator()(const VoterChangeResponse& m) const {
+    v1::VoterChangeResponse* to = out->mutable_voter_change_response();
+    PutAnswer(m, to);
+    to->set_message(m.message);
+  }
 };
+
+// A kraft.version as it travels: protobuf has no 16-bit numbers.
+bool GetVersion(int32_t from, int16_t* to) {
+  *to = static_cast<int16_t>(from);
+  return from >= 0 && from <= INT16_MAX;
+}
 
 bool Get(const v1::VoteRequest& from, VoteRequest* to) {
   if (!from.has_epoch() || !from.has_log_end()) return false;
@@ -164,6 +212,8 @@ bool Get(const v1::FetchRequest& from, FetchRequest* to) {
   to->high_watermark = Offset(from.high_watermark());
   to->credit_bytes = from.credit_bytes();
   to->read_round = from.read_round();
+  if (!from.has_priority() || from.priority() > kPriorityMax) return false;
+  to->priority = static_cast<uint8_t>(from.priority());
   return true;
 }
 
@@ -193,6 +243,52 @@ bool Get(const v1::ReadResponse& from, ReadResponse* to) {
   to->read_id = from.read_id();
   to->read_offset = Offset(from.read_offset());
   return true;
+}
+
+bool Get(const v1::SnapshotRequest& from, SnapshotRequest* to) {
+  if (!from.has_epoch() || !from.has_position() || !from.has_bytes_max() || !from.has_digest()) return false;
+  to->epoch = Epoch(from.epoch());
+  to->position = from.position();
+  to->bytes_max = from.bytes_max();
+  to->digest = from.digest();
+  return from.has_snapshot() && GetPosition(from.snapshot(), &to->snapshot);
+}
+
+bool Get(const v1::SnapshotResponse& from, SnapshotResponse* to) {
+  if (!GetAnswer(from, to) || !from.has_position() || !from.has_total() || !from.has_digest() || !from.has_data_crc()) {
+    return false;
+  }
+  to->position = from.position();
+  to->total = from.total();
+  to->digest = from.digest();
+  to->data_crc = from.data_crc();
+  to->data = Bytes::FromString(from.data());
+  return from.has_snapshot() && GetPosition(from.snapshot(), &to->snapshot);
+}
+
+bool Get(const v1::ProbeResponse& from, ProbeResponse* to) {
+  return GetAnswer(from, to) && from.has_kraft_version_min() && from.has_kraft_version_max() &&
+         GetVersion(from.kraft_version_min(), &to->kraft_version_min) &&
+         GetVersion(from.kraft_version_max(), &to->kraft_version_max);
+}
+
+bool Get(const v1::VoterChangeRequest& from, VoterChangeRequest* to) {
+  if (!from.has_epoch() || !from.has_voter() || !from.has_kraft_version_min() || !from.has_kraft_version_max()) {
+    return false;
+  }
+  if (!v1::VoterChangeKind_IsValid(from.kind()) || from.kind() == v1::VOTER_CHANGE_KIND_UNSPECIFIED) return false;
+  to->epoch = Epoch(from.epoch());
+  to->change.kind = static_cast<VoterChange::Kind>(from.kind());
+  to->change.automatic = from.automatic();
+  Voter& voter = to->change.voter;
+  return GetReplicaKey(from.voter(), &voter.key) && GetEndpoints(from.endpoints(), &voter.endpoints) &&
+         GetVersion(from.kraft_version_min(), &voter.kraft_version_min) &&
+         GetVersion(from.kraft_version_max(), &voter.kraft_version_max);
+}
+
+bool Get(const v1::VoterChangeResponse& from, VoterChangeResponse* to) {
+  to->message = from.message();
+  return GetAnswer(from, to);
 }
 
 }  // namespace
@@ -240,6 +336,19 @@ bool GetBody(const v1::PeerMessage& from, MessageBody* to) {
       return Get(from.read_request(), &to->emplace<ReadRequest>());
     case v1::PeerMessage::kReadResponse:
       return Get(from.read_response(), &to->emplace<ReadResponse>());
+    case v1::PeerMessage::kSnapshotRequest:
+      return Get(from.snapshot_request(), &to->emplace<SnapshotRequest>());
+    case v1::PeerMessage::kSnapshotResponse:
+      return Get(from.snapshot_response(), &to->emplace<SnapshotResponse>());
+    case v1::PeerMessage::kProbeRequest:
+      to->emplace<ProbeRequest>().epoch = Epoch(from.probe_request().epoch());
+      return from.probe_request().has_epoch();
+    case v1::PeerMessage::kProbeResponse:
+      return Get(from.probe_response(), &to->emplace<ProbeResponse>());
+    case v1::PeerMessage::kVoterChangeRequest:
+      return Get(from.voter_change_request(), &to->emplace<VoterChangeRequest>());
+    case v1::PeerMessage::kVoterChangeResponse:
+      return Get(from.voter_change_response(), &to->emplace<VoterChangeResponse>());
     case v1::PeerMessage::kHello:
     case v1::PeerMessage::BODY_NOT_SET:
       return false;

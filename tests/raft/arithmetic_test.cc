@@ -250,7 +250,7 @@ TEST_CASE("recovery refuses gaps, falling epochs and unreadable control records,
   CHECK_FALSE(recovery.Visit(OneCore::Data(2, 3)).ok());
   const absl::string_view text = "?";
   CHECK_FALSE(recovery.Visit(*Batch::Make({Offset(2), Epoch(4), BatchKind::kControl, 0, 0}, {&text, 1})).ok());
-  const RecoveredState state = recovery.Finish({Offset(0), {Epoch(4), Offset(2)}}, std::nullopt);
+  const RecoveredState state = recovery.Finish({{}, {Epoch(4), Offset(2)}}, std::nullopt);
   REQUIRE(state.epochs.size() == 2);
   CHECK(state.epochs[1].epoch == Epoch(4));
   CHECK(state.epochs[1].start == Offset(1));

@@ -46,7 +46,7 @@ void CoreCluster::Start(int id) {
   for (const Batch& batch : n.log) {
     if (!recovery.Visit(batch).ok()) Violation(absl::StrCat("node ", id, " can't recover its log"));
   }
-  const LogBounds bounds{Offset(0), {n.log.empty() ? Epoch() : n.log.back().epoch(), LogEnd(n)}};
+  const LogBounds bounds{{}, {n.log.empty() ? Epoch() : n.log.back().epoch(), LogEnd(n)}};
   n.synced = LogEnd(n);
   n.core = Core::Make(n.config, recovery.Finish(bounds, n.stored), n.random.get());
   n.core->Start(now_);
