@@ -27,6 +27,7 @@
 #include "quorate/quorum_node.h"
 #include "quorate/status.h"
 #include "quorum/pending.h"
+#include "quorum/pending_calls.h"
 #include "quorum/strand.h"
 #include "raft/core.h"
 
@@ -53,6 +54,8 @@ class CommitSink {
   virtual void Halted(const absl::Status& cause) = 0;
 };
 
+using SnapshotDone = absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&>;
+
 class Engine final : private PeerHandler {
  public:
   // Pointers in `dependencies` are non-null by now (QuorumNode::Create fills in the defaults);
@@ -75,6 +78,10 @@ class Engine final : private PeerHandler {
   void RunOnStrandAndWait(absl::AnyInvocable<void()> task) { strand_.RunAndWait(std::move(task)); }
   void Propose(Proposal proposal, ProposalDone done);
   void ReadBarrier(absl::Duration timeout, ReadDone done);
+  void ChangeVoters(VoterChange change, VoterChangeOptions options, CallDone done);
+  void TransferLeadership(std::optional<NodeId> to, absl::Duration timeout, CallDone done);
+  void SuspectLeader(NodeId leader);
+  void TakeSnapshot(SnapshotDone done);
   QuorumDescription Describe();
 
   // ---- On the strand ---------------------------------------------------------------------------------
@@ -112,11 +119,13 @@ class Engine final : private PeerHandler {
   // engine_loop.cc
   void LogPeer(absl::string_view event, NodeId peer) const;
   void Flush();  // the strand's hook
+  [[nodiscard]] bool MayAppend() const;
   bool AppendProposals();
   raft::Effects TakeEffects();  // and shows them to the observer
   void PerformEffects(raft::Effects effects);
   void PerformLogOperations(std::vector<raft::LogOperation> operations, uint64_t generation);
   void AppendToLog(std::vector<Batch> batches, uint64_t generation);
+  void ExpireCalls();
   void FinishRead(raft::ReadOutcome outcome);
   void FeedSink();
   void HandOut(std::vector<Batch> batches);
@@ -129,13 +138,17 @@ class Engine final : private PeerHandler {
   // engine.cc
   absl::StatusOr<raft::RecoveredState> Recover();
   raft::CoreConfig MakeCoreConfig() const;
-  absl::Status CheckProposal(const std::vector<std::string>& records, size_t* bytes) const;
-  absl::Status Refusal() const;  // why no proposal is taken now; OK when it is
   void FinishShutdown(const absl::Status& result);
   void FailPending(const absl::Status& queued, const absl::Status& appended);
+  void FailCalls(Reason reason, absl::string_view why);
   absl::Status UnknownFate(Reason reason, absl::string_view why) const;
   // Runs `task` on the strand unless everything has stopped by then.
   void RunUnlessStopped(Task task);
+
+  // engine_calls.cc
+  absl::Status CheckProposal(const std::vector<std::string>& records, size_t* bytes) const;
+  absl::Status Refusal() const;  // why a leader's call isn't taken now; OK when it is
+  void DescribeReplicas(QuorumDescription* out) const;
 
   const QuorumOptions options_;
   QuorumDependencies dependencies_;
@@ -147,6 +160,8 @@ class Engine final : private PeerHandler {
 
   PendingProposals proposals_;
   PendingReads reads_;
+  PendingCalls voter_changes_;
+  PendingCalls transfers_;
   int appends_in_flight_ = 0;  // ours or the leader's, handed to the log and not yet durable
   Offset handed_out_;          // everything below went to the sink
   // A high watermark within a batch, which no sane leader tells: that batch isn't committed yet (F-N17).

@@ -46,19 +46,25 @@ void Engine::Flush() {
     do {
       PerformEffects(TakeEffects());
     } while (AppendProposals());
+    ExpireCalls();
     FeedSink();
     UpdateLeadership();
     reads_.CompleteUpTo(applied_end_);
     AdvanceShutdown();
     // A sink that applies on the strand may have proposed something just now.
-  } while (proposals_.has_queued() && appends_in_flight_ == 0 && fault_.ok() && !stopped_);
+  } while (proposals_.has_queued() && appends_in_flight_ == 0 && MayAppend() && !stopped_);
   if (!stopped_) ArmTimer();
+}
+
+// While leadership is being handed over nothing is appended: what is queued waits, and either goes on here, should the
+// transfer fail, or is sent to the successor by its caller (UpdateLeadership answers it).
+bool Engine::MayAppend() const {
+  return fault_.ok() && core_->role() == ReplicaRole::kLeader && !core_->transferring();
 }
 
 // Appends what is queued, as one batch. True if there is something to perform now.
 bool Engine::AppendProposals() {
-  if (!proposals_.has_queued() || !fault_.ok()) return false;
-  if (core_->role() != ReplicaRole::kLeader) return false;  // UpdateLeadership answers them
+  if (!proposals_.has_queued() || !MayAppend()) return false;
   if (appends_in_flight_ > 0 && proposals_.queued_bytes() < options_.batch_bytes_max) return false;
 
   const Offset base = core_->log_end().end;
@@ -125,6 +131,10 @@ void Engine::PerformEffects(raft::Effects effects) {
         });
   }
   for (raft::ReadOutcome& outcome : effects.reads) FinishRead(std::move(outcome));
+  for (raft::VoterChangeOutcome& outcome : effects.voter_changes) {
+    voter_changes_.Complete(outcome.id, std::move(outcome.status));
+  }
+  for (raft::TransferOutcome& outcome : effects.transfers) transfers_.Complete(outcome.id, std::move(outcome.status));
   if (effects.halt.has_value()) Halt(*std::move(effects.halt));
 }
 
@@ -152,6 +162,16 @@ void Engine::AppendToLog(std::vector<Batch> batches, uint64_t generation) {
       durable_end.ok() ? core_->LogDurable(Now(), *durable_end, generation) : Halt(durable_end.status());
     });
   });
+}
+
+// After the effects: what the core says of the same deadline is better than what can be said here.
+void Engine::ExpireCalls() {
+  if (voter_changes_.empty() && transfers_.empty()) return;
+  const absl::Status late =
+      MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
+                "the call's deadline passed before the outcome was known; it may still take effect");
+  voter_changes_.Expire(Now(), late);
+  transfers_.Expire(Now(), late);
 }
 
 void Engine::FinishRead(raft::ReadOutcome outcome) {
@@ -242,7 +262,8 @@ void Engine::UpdateLeadership() {
 // ---- Time ------------------------------------------------------------------------------------------------
 
 void Engine::ArmTimer() {
-  Instant next = std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline()});
+  Instant next = std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline(),
+                           voter_changes_.NextDeadline(), transfers_.NextDeadline()});
   if (stopping_ && !stopped_) next = std::min(next, resigned_ ? shutdown_deadline_ : drain_deadline_);
   // An armed timer that is early enough stays: it costs one needless look, re-arming costs a lock each event.
   if (next.is_infinite() || timer_armed_for_ <= next) return;

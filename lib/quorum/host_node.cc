@@ -43,20 +43,47 @@ HostNode::~HostNode() {
 
 absl::Status HostNode::Start() { return engine_->Start(); }
 
-void HostNode::Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) {
-  engine_->Propose(std::move(proposal), [this, done = std::move(done)](absl::StatusOr<Proposed> result) mutable {
-    apply_->Post([this, done = std::move(done), result = std::move(result)]() mutable {
-      CallHost("a proposal's completion failed", [&] { std::move(done)(std::move(result)); });
+template <typename Result>
+absl::AnyInvocable<void(Result) &&> HostNode::OnApplyThread(absl::string_view what,
+                                                            absl::AnyInvocable<void(Result) &&> done) {
+  return [this, what, done = std::move(done)](Result result) mutable {
+    apply_->Post([this, what, done = std::move(done), result = std::move(result)]() mutable {
+      CallHost(what, [&] { std::move(done)(std::move(result)); });
     });
-  });
+  };
+}
+
+void HostNode::Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) {
+  engine_->Propose(std::move(proposal), OnApplyThread("a proposal's completion failed", std::move(done)));
 }
 
 void HostNode::ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) {
-  engine_->ReadBarrier(timeout, [this, done = std::move(done)](absl::StatusOr<Offset> result) mutable {
-    apply_->Post([this, done = std::move(done), result = std::move(result)]() mutable {
-      CallHost("a read's completion failed", [&] { std::move(done)(std::move(result)); });
-    });
+  engine_->ReadBarrier(timeout, OnApplyThread("a read's completion failed", std::move(done)));
+}
+
+void HostNode::ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) {
+  apply_->Post([this, read = std::move(read)]() mutable {
+    CallHost("a stale read failed", [&] { std::move(read)(applied_); });
   });
+}
+
+void HostNode::AddVoter(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) {
+  engine_->ChangeVoters({VoterChange::Kind::kAdd, std::move(voter)}, options,
+                        OnApplyThread("a voter change's completion failed", std::move(done)));
+}
+
+void HostNode::RemoveVoter(ReplicaKey key, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) {
+  engine_->ChangeVoters({VoterChange::Kind::kRemove, {key, {}}}, options,
+                        OnApplyThread("a voter change's completion failed", std::move(done)));
+}
+
+void HostNode::TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
+                                  absl::AnyInvocable<void(absl::Status) &&> done) {
+  engine_->TransferLeadership(to, timeout, OnApplyThread("a transfer's completion failed", std::move(done)));
+}
+
+void HostNode::TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) {
+  engine_->TakeSnapshot(OnApplyThread("a snapshot's completion failed", std::move(done)));
 }
 
 uint64_t HostNode::WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) {
@@ -147,6 +174,7 @@ void HostNode::ApplyChunk(CommittedChunk& chunk) {
       if (!applied.ok()) engine_->RunOnStrand([this, applied] { engine_->Halt(applied); });
       return;
     }
+    applied_ = {batch.epoch(), batch.end_offset()};
     for (; proposal != chunk.proposals.end() && (*proposal)->base_offset < batch.end_offset(); ++proposal) {
       const ProposalWaiterPtr& waiter = *proposal;
       const auto first = results.begin() + (waiter->base_offset - batch.base_offset());

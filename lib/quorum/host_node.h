@@ -27,6 +27,13 @@ class HostNode final : public QuorumNode, private CommitSink {
   absl::Status Start() override;
   void Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) override;
   void ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) override;
+  void ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) override;
+  void AddVoter(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void RemoveVoter(ReplicaKey key, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
+                          absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void SuspectLeader(NodeId leader) override { engine_->SuspectLeader(leader); }
+  void TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) override;
   uint64_t WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) override;
   void Unwatch(uint64_t id) override;
   void ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) override;
@@ -52,9 +59,14 @@ class HostNode final : public QuorumNode, private CommitSink {
   // What `call` throws stops this node (F-H01).
   void CallHost(absl::string_view what, absl::FunctionRef<void()> call);
 
+  // The completion of a host's call, to be run on the apply thread.
+  template <typename Result>
+  absl::AnyInvocable<void(Result) &&> OnApplyThread(absl::string_view what, absl::AnyInvocable<void(Result) &&> done);
+
   StateMachine* const state_machine_;
   LeadershipWatchers watchers_;
   Leadership reported_;  // apply thread: what the state machine was told last
+  LogPosition applied_;  // apply thread: what the state machine reflects
   std::shared_ptr<LogSink> log_sink_;
   std::atomic<bool> halted_{false};  // set on the strand; the apply thread then stops applying
   std::unique_ptr<Executor> apply_;  // before engine_: outlives its callbacks

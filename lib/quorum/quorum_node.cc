@@ -46,12 +46,50 @@ void CheckTimeouts(const QuorumTimeouts& timeouts, std::vector<std::string>* pro
                                                               {"fetch", timeouts.fetch},
                                                               {"election_backoff_max", timeouts.election_backoff_max},
                                                               {"request", timeouts.request},
-                                                              {"retry_backoff", timeouts.retry_backoff}};
+                                                              {"retry_backoff", timeouts.retry_backoff},
+                                                              {"silence_min", timeouts.silence_min},
+                                                              {"disk_stall", timeouts.disk_stall}};
   for (const auto& [name, value] : all) {
     if (value < absl::Milliseconds(1) || value > absl::Hours(1)) {
       problems->push_back(
           absl::StrCat("timeouts.", name, " is ", absl::FormatDuration(value), ", allowed are 1ms to 1h"));
     }
+  }
+  if (timeouts.silence_min > timeouts.fetch) {
+    problems->push_back(absl::StrCat("timeouts.silence_min is ", absl::FormatDuration(timeouts.silence_min),
+                                     ", which is over timeouts.fetch (", absl::FormatDuration(timeouts.fetch), ")"));
+  }
+}
+
+void CheckPolicy(const SnapshotPolicy& policy, std::vector<std::string>* problems) {
+  if (policy.interval < absl::ZeroDuration() || policy.interval == absl::InfiniteDuration()) {
+    problems->push_back(absl::StrCat("snapshots.interval is ", absl::FormatDuration(policy.interval),
+                                     ", it must be finite and not negative (0: never by time)"));
+  }
+}
+
+void CheckMembership(const QuorumOptions& options, std::vector<std::string>* problems) {
+  if (options.priority > kPriorityMax) {
+    problems->push_back(absl::StrCat("priority is ", int{options.priority}, ", allowed are ", int{kPriorityNever},
+                                     " (never leads) to ", int{kPriorityMax}));
+  }
+  if (options.auto_join && !options.may_vote) {
+    problems->push_back("auto_join is set on a node that may not vote (may_vote is false)");
+  }
+  if (options.advertised_endpoints.size() > limits::kEndpointsMax) {
+    problems->push_back(absl::StrCat("advertised_endpoints has ", options.advertised_endpoints.size(),
+                                     " endpoints, the limit is ", limits::kEndpointsMax));
+  }
+  for (const Endpoint& endpoint : options.advertised_endpoints) {
+    if (endpoint.host.empty() || endpoint.port == 0 || endpoint.host.size() > limits::kHostNameBytesMax ||
+        endpoint.listener.size() > limits::kListenerNameBytesMax) {
+      problems->push_back(absl::StrCat("advertised_endpoints has \"", endpoint.ToString(),
+                                       "\", which others can't connect to: it needs a host, a port, and names within ",
+                                       limits::kHostNameBytesMax, " and ", limits::kListenerNameBytesMax, " bytes"));
+    }
+  }
+  if (options.auto_join && options.advertised_endpoints.empty()) {
+    problems->push_back("auto_join is set without advertised_endpoints: a voter must say where it is reached");
   }
 }
 
@@ -65,7 +103,9 @@ absl::Status ValidateOptions(const QuorumOptions& options) {
   }
   if (options.self.directory.is_zero()) problems.push_back("self.directory is not set");
   CheckVoters(options, &problems);
+  CheckMembership(options, &problems);
   CheckTimeouts(options.timeouts, &problems);
+  CheckPolicy(options.snapshots, &problems);
   if (options.batch_bytes_max < 1024 || options.batch_bytes_max > limits::kProposalBytesMax) {
     problems.push_back(absl::StrCat("batch_bytes_max is ", options.batch_bytes_max, ", allowed are 1024 to ",
                                     limits::kProposalBytesMax));
