@@ -126,23 +126,6 @@ absl::Status HostNode::Shutdown(absl::Duration deadline) {
   return *waiting->result;
 }
 
-// PLACEHOLDER of the integration branch: "engine" writes these.
-void HostNode::ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) { std::move(read)(LogPosition()); }
-void HostNode::AddVoter(Voter, VoterChangeOptions, absl::AnyInvocable<void(absl::Status) &&> done) {
-  std::move(done)(absl::UnimplementedError(""));
-}
-void HostNode::RemoveVoter(ReplicaKey, VoterChangeOptions, absl::AnyInvocable<void(absl::Status) &&> done) {
-  std::move(done)(absl::UnimplementedError(""));
-}
-void HostNode::TransferLeadership(std::optional<NodeId>, absl::Duration,
-                                  absl::AnyInvocable<void(absl::Status) &&> done) {
-  std::move(done)(absl::UnimplementedError(""));
-}
-void HostNode::SuspectLeader(NodeId) {}
-void HostNode::TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) {
-  std::move(done)(absl::UnimplementedError(""));
-}
-
 // ---- On the strand -----------------------------------------------------------------------------------
 
 void HostNode::Commit(CommittedChunk chunk) {

@@ -36,13 +36,6 @@ class HostNode final : public QuorumNode, private CommitSink {
   void TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) override;
   uint64_t WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) override;
   void Unwatch(uint64_t id) override;
-  void ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) override;
-  void AddVoter(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) override;
-  void RemoveVoter(ReplicaKey key, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) override;
-  void TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
-                          absl::AnyInvocable<void(absl::Status) &&> done) override;
-  void SuspectLeader(NodeId leader) override;
-  void TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) override;
   QuorumDescription Describe() const override { return engine_->Describe(); }
   absl::Status Shutdown(absl::Duration deadline) override;
 
