@@ -143,6 +143,10 @@ class SnapshotStore {
   // Durable when it returns. OK when there is none.
   virtual absl::Status Remove(LogPosition id) = 0;
   virtual absl::Status RemovePartial() = 0;
+  // What a person has to look for, in a message: the path, where there is a file.
+  [[nodiscard]] virtual std::string NameOf(LogPosition id) const {
+    return "the snapshot up to offset " + std::to_string(id.end.value());
+  }
 };
 
 }  // namespace quorate
