@@ -67,7 +67,7 @@ class CoreImpl final : public Core {
   bool is_voter() const override { return voters_in_force().Contains(config_.self); }
   Epoch epoch() const override { return epoch_; }
   LeaderInfo leader() const override;
-  LogPosition log_start() const override { return {Epoch(), log_.start()}; }
+  LogPosition log_start() const override { return log_.start(); }
   LogPosition snapshot() const override;
   LogPosition log_end() const override { return log_.end(); }
   Offset durable_end() const override { return log_.durable_end(); }

@@ -145,7 +145,7 @@ bool CoreImpl::AppendFetched(const FetchResponse& response) {
 }
 
 bool CoreImpl::ConflictsBelowHighWatermark(const Batch& batch) {
-  if (batch.base_offset() < log_.start() || batch.base_offset() >= high_watermark_) return false;
+  if (batch.base_offset() < log_.start().end || batch.base_offset() >= high_watermark_) return false;
   const Epoch ours = log_.epochs().EpochAt(batch.base_offset());
   if (ours == batch.epoch()) return false;
   HaltWith(Reason::kCorruption, absl::StrCat("committed offset ", batch.base_offset().value(), " has epoch ",

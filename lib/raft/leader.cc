@@ -146,8 +146,8 @@ std::optional<FetchResponse> CoreImpl::CheckPosition(const FetchRequest& request
   FetchResponse response = FetchAnswer(PeerError::kNone, request.session);
   response.base_offset = request.fetch_offset;
   response.high_watermark = high_watermark_;
-  if (request.fetch_offset < log_.start()) {
-    response.snapshot = LogPosition{log_.epochs().EpochAt(log_.start()), log_.start()};
+  if (request.fetch_offset < log_.start().end) {
+    response.snapshot = log_.start();
     return response;
   }
   if (request.fetch_offset == Offset(0)) return std::nullopt;  // an empty log is a prefix of every log

@@ -21,6 +21,13 @@ void LogTail::TruncateTo(Offset end) {
   }
 }
 
+void LogTail::TrimTo(Offset start) {
+  while (!batches_.empty() && batches_.front().end_offset() <= start) {
+    bytes_ -= batches_.front().size();
+    batches_.pop_front();
+  }
+}
+
 std::vector<Batch> LogTail::Read(Offset from, size_t bytes_max) const {
   std::vector<Batch> out;
   auto it = std::lower_bound(batches_.begin(), batches_.end(), from,

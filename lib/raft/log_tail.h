@@ -21,6 +21,8 @@ class LogTail {
   void Append(Batch batch);
   // Forgets the batches that reach beyond `end`.
   void TruncateTo(Offset end);
+  // Forgets the batches that end at or below `start`.
+  void TrimTo(Offset start);
 
   // Whole batches from `from` on, at most `bytes_max` but at least one. Empty when no batch here begins at `from`.
   [[nodiscard]] std::vector<Batch> Read(Offset from, size_t bytes_max) const;

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "raft/control_records.h"
+#include "raft/epoch_index.h"
 
 namespace quorate::raft {
 
@@ -23,8 +25,30 @@ absl::Status Recovery::Visit(const Batch& batch) {
   return absl::OkStatus();
 }
 
-RecoveredState Recovery::Finish(const LogBounds& bounds, std::optional<ElectionState> election) {
+absl::StatusOr<bool> Recovery::MustReset(const LogBounds& bounds, std::optional<LogPosition> snapshot) const {
+  const LogPosition covered = snapshot.value_or(LogPosition());
+  if (covered.end < bounds.start.end) {
+    return MakeError(Reason::kCorruption, Outcome::kUnknown,
+                     absl::StrCat("the log begins at offset ", bounds.start.end.value(), ", but ",
+                                  snapshot.has_value() ? "the newest intact snapshot ends at " : "there is no snapshot",
+                                  snapshot.has_value() ? absl::StrCat(covered.end.value()) : "",
+                                  "; what lies between is lost here. Format the directory anew and join as a new "
+                                  "replica"));
+  }
+  // M-26: a log that lacks committed records is completed from the snapshot, not taken as it is.
+  if (QUORATE_MUTANT("M-26") || covered.end == Offset(0)) return false;
+  if (covered.end > bounds.end.end) return true;
+  return EpochIndex(state_.epochs, bounds.start).EpochAt(covered.end - 1) != covered.epoch;
+}
+
+RecoveredState Recovery::Finish(const LogBounds& bounds, std::optional<ElectionState> election,
+                                std::optional<RecoveredState::Snapshot> snapshot) {
   RecoveredState state = std::move(state_);
+  if (bounds.start == bounds.end) {
+    state.epochs.clear();
+    state.voters.clear();
+  }
+  state.snapshot = std::move(snapshot);
   state.log = bounds;
   state.election = std::move(election);
   return state;

@@ -4,19 +4,29 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "raft/control_records.h"
 
 namespace quorate::raft {
 
 ReplicaLog::ReplicaLog(const RecoveredState& recovered, VoterSet initial_voters, size_t tail_bytes_max)
-    : start_(recovered.log.start.end),
+    : start_(recovered.log.start),
       end_(recovered.log.end.end),
       durable_end_(recovered.log.end.end),
-      epochs_(recovered.epochs),
+      epochs_(recovered.epochs, recovered.log.start),
       voters_(std::move(initial_voters)),
       tail_(tail_bytes_max) {
-  for (const RecoveredState::VotersAt& at : recovered.voters) voters_.Append(at.offset, VoterSet(at.voters));
+  // The snapshot's set stands for all records up to its end. Nothing below that is ever truncated: it is committed.
+  if (recovered.snapshot.has_value()) voters_.ResetTo(recovered.snapshot->voters);
+  const Offset known = voters_.AsOf(Offset(INT64_MAX)).offset;
+  for (const RecoveredState::VotersAt& at : recovered.voters) {
+    if (at.offset > known) voters_.Append(at.offset, VoterSet(at.voters), at.removed);
+  }
+}
+
+bool ReplicaLog::Contradicts(LogPosition position) const {
+  return position.end >= start_.end && position.end <= end_ && epochs_.EpochAt(position.end - 1) != position.epoch;
 }
 
 absl::Status ReplicaLog::Append(Batch batch) {
@@ -51,6 +61,27 @@ void ReplicaLog::TruncateTo(Offset new_end) {
   epochs_.TruncateTo(new_end);
   voters_.TruncateTo(new_end);
   tail_.TruncateTo(new_end);
+}
+
+void ReplicaLog::TrimTo(LogPosition start) {
+  if (start.end <= start_.end) return;
+  start_ = start;
+  epochs_.TrimTo(start);
+  voters_.TrimTo(start.end);
+  tail_.TrimTo(start.end);
+}
+
+void ReplicaLog::ResetTo(LogPosition start, const RecoveredState::VotersAt& voters) {
+  operations_.clear();  // nobody has begun them yet, and nothing of them would remain
+  operations_.push_back(ResetLog{start});
+  start_ = start;
+  end_ = start.end;
+  durable_end_ = std::min(durable_end_, start.end);
+  ++generation_;
+  // M-22: a voter set or an epoch that outlives the log it was read from splits clusters (KAFKA-9491).
+  epochs_.ResetTo(start);
+  if (!QUORATE_MUTANT("M-22")) voters_.ResetTo(voters);
+  tail_.TruncateTo(Offset(0));
 }
 
 bool ReplicaLog::Durable(Offset durable_end, uint64_t generation) {

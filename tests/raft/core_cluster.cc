@@ -334,7 +334,11 @@ void CoreCluster::Violation(const std::string& what) {
 
 void CoreCluster::CheckSent(Node& n, const Message& message) {
   const Epoch persisted = n.stored.has_value() ? n.stored->epoch : Epoch(0);
-  const Epoch epoch = std::visit([](const auto& body) { return body.epoch; }, message.body);
+  const auto epoch_of = [](const auto& body) {
+    if constexpr (requires { body.epoch; }) return body.epoch;
+    return Epoch(0);  // a probe asks nobody's epoch
+  };
+  const Epoch epoch = std::visit(epoch_of, message.body);
   if (epoch > persisted) Violation(absl::StrCat("I-03: node ", n.id, " speaks in an epoch that it hasn't stored"));
   if (const auto* fetch = std::get_if<FetchRequest>(&message.body); fetch != nullptr && fetch->durable_end > n.synced) {
     Violation(
