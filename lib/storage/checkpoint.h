@@ -4,8 +4,10 @@
 // carry one (synced_through), but only for those before them; this file covers the last ones. It is written
 // at least every second while the log grows, and at a clean end. It may lag; it must never be ahead.
 //
-// It is also where a truncation is promised before it begins (F-D14). Zeroing a stretch of a file is not atomic;
-// with the promise on disk, recovery finishes the job instead of taking the half-zeroed stretch for damage.
+// It is also where whatever takes more than one step is promised before it begins (F-D14): a truncation, because
+// zeroing a stretch of a file is not atomic, and a reset, because replacing many files isn't. With the promise on
+// disk, recovery finishes the job instead of taking what is half done for damage. And it is where the log's start is
+// segments below it are leftovers, whoever was interrupted in removing them.
 #ifndef QUORATE_STORAGE_CHECKPOINT_H_
 #define QUORATE_STORAGE_CHECKPOINT_H_
 
@@ -21,14 +23,16 @@ namespace quorate::storage {
 inline constexpr uint32_t kCheckpointMagic = 0x31435251;  // "QRC1"
 
 struct LogCheckpoint {
-  Offset log_start;                  // the first segment begins here; segments wholly below are leftovers
-  Offset durable_end;                // everything below is on disk
-  std::optional<Offset> truncating;  // a truncation to here was begun and may be half done
+  LogPosition log_start;                 // a batch boundary, in the first segment; segments wholly below are leftovers
+  Offset durable_end;                    // everything below is on disk
+  std::optional<Offset> truncating;      // a truncation to here was begun and may be half done
+  std::optional<LogPosition> resetting;  // the log is to be empty and to begin here; may be half done
   friend bool operator==(const LogCheckpoint&, const LogCheckpoint&) = default;
 };
 
 std::string EncodeCheckpoint(const LogCheckpoint& checkpoint);
-// kCorruption for values that can't be; `path` is for the message.
+// kCorruption for values that can't be; `path` is for the message. Reads the short form too, which was written before
+// logs could be trimmed.
 absl::StatusOr<LogCheckpoint> ParseCheckpoint(absl::string_view value, absl::string_view path);
 
 }  // namespace quorate::storage

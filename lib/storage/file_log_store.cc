@@ -27,8 +27,9 @@ FileLogStore::FileLogStore(LogPlace place, Clock* clock, ExecutorFactory* execut
     : place_(std::move(place)),
       clock_(clock),
       dead_(NotOpen()),
-      preparer_(std::make_unique<SegmentPreparer>(place_.files, place_.directory, place_.segment_bytes,
-                                                  executors->MakeSerial("quorate-prepare"), place_.log_sink)),
+      background_(executors->MakeSerial("quorate-prepare")),
+      preparer_(place_.files, place_.directory, place_.segment_bytes, background_.get(), place_.log_sink),
+      remover_(place_.files, place_.log_sink, background_.get()),
       executor_(executors->MakeSerial("quorate-log")),
       runner_(executor_.get()) {}
 
@@ -38,7 +39,8 @@ FileLogStore::~FileLogStore() {
     stopping_ = true;
   }
   executor_.reset();  // waits for a group under way
-  preparer_.reset();
+  preparer_.Stop();
+  background_.reset();
   // A callback may make further calls: they complete here as well, after it.
   while (true) {
     {
@@ -50,7 +52,7 @@ FileLogStore::~FileLogStore() {
     calls_.clear();
   }
   // An error here loses nothing: the next start only has more to check and copy.
-  if (dead_.ok() && durable_end_ != log_->checkpoint.durable_end) (void)WriteCheckpoint(std::nullopt);
+  if (dead_.ok() && durable_end_ != log_->checkpoint.durable_end) (void)WriteCheckpoint();
 }
 
 absl::StatusOr<LogBounds> FileLogStore::Open(absl::FunctionRef<absl::Status(const Batch&)> visit) {
@@ -60,17 +62,24 @@ absl::StatusOr<LogBounds> FileLogStore::Open(absl::FunctionRef<absl::Status(cons
   log_.emplace(*std::move(log));
   durable_end_ = log_->end.position.end;
   PrepareNextSegment();
-  return LogBounds{LogPosition{Epoch(), log_->checkpoint.log_start}, log_->end.position};
+  return LogBounds{log_->checkpoint.log_start, log_->end.position};
 }
-
-void FileLogStore::TrimPrefix(LogPosition, Done done) { std::move(done)(NotOpen()); }
-void FileLogStore::ResetTo(LogPosition, Done done) { std::move(done)(NotOpen()); }
 
 void FileLogStore::Append(std::vector<Batch> batches, AppendDone done) {
   Enqueue(AppendCall{std::move(batches), std::move(done), absl::OkStatus()});
 }
 
-void FileLogStore::TruncateSuffix(Offset new_end, Done done) { Enqueue(TruncateCall{new_end, std::move(done)}); }
+void FileLogStore::TruncateSuffix(Offset new_end, Done done) {
+  Enqueue(SurgeryCall{SurgeryCall::Kind::kTruncate, LogPosition{Epoch(), new_end}, std::move(done)});
+}
+
+void FileLogStore::TrimPrefix(LogPosition start, Done done) {
+  Enqueue(SurgeryCall{SurgeryCall::Kind::kTrim, start, std::move(done)});
+}
+
+void FileLogStore::ResetTo(LogPosition start, Done done) {
+  Enqueue(SurgeryCall{SurgeryCall::Kind::kReset, start, std::move(done)});
+}
 
 void FileLogStore::Read(Offset from, size_t max_bytes, ReadDone done) {
   Enqueue(ReadCall{from, max_bytes, std::move(done)});
@@ -92,13 +101,13 @@ void FileLogStore::Drain() {
     calls_.swap(queue_);
   }
   for (size_t begin = 0; begin < calls_.size();) {
-    if (auto* truncate = std::get_if<TruncateCall>(&calls_[begin])) {
-      RunTruncate(*truncate);
+    if (auto* surgery = std::get_if<SurgeryCall>(&calls_[begin])) {
+      RunSurgery(*surgery);
       ++begin;
       continue;
     }
     size_t end = begin;
-    while (end < calls_.size() && !std::holds_alternative<TruncateCall>(calls_[end])) ++end;
+    while (end < calls_.size() && !std::holds_alternative<SurgeryCall>(calls_[end])) ++end;
     RunGroup(absl::MakeSpan(calls_).subspan(begin, end - begin));
     begin = end;
   }
@@ -113,7 +122,7 @@ void FileLogStore::Drain() {
 
 void FileLogStore::RunGroup(absl::Span<Call> calls) {
   if (dead_.ok()) StageAll(calls);
-  if (dead_.ok()) Die(FlushStaged());
+  if (dead_.ok()) (void)Die(FlushStaged());
   for (Call& call : calls) {
     if (!dead_.ok()) {
       Fail(call, dead_);
@@ -128,16 +137,29 @@ void FileLogStore::RunGroup(absl::Span<Call> calls) {
   }
 }
 
-void FileLogStore::RunTruncate(TruncateCall& call) {
-  absl::Status status = dead_.ok() ? Truncate(call.new_end) : dead_;
+void FileLogStore::RunSurgery(SurgeryCall& call) {
+  absl::Status status = dead_;
+  if (status.ok()) {
+    switch (call.kind) {
+      case SurgeryCall::Kind::kTruncate:
+        status = Truncate(call.at.end);
+        break;
+      case SurgeryCall::Kind::kTrim:
+        status = Trim(call.at);
+        break;
+      case SurgeryCall::Kind::kReset:
+        status = Reset(call.at);
+        break;
+    }
+  }
   std::move(call.done)(std::move(status));
 }
 
 void FileLogStore::Fail(Call& call, const absl::Status& status) {
   if (auto* append = std::get_if<AppendCall>(&call)) {
     std::move(append->done)(status);
-  } else if (auto* truncate = std::get_if<TruncateCall>(&call)) {
-    std::move(truncate->done)(status);
+  } else if (auto* surgery = std::get_if<SurgeryCall>(&call)) {
+    std::move(surgery->done)(status);
   } else {
     std::move(std::get<ReadCall>(call).done)(status);
   }
@@ -158,7 +180,10 @@ void FileLogStore::StageAll(absl::Span<Call> calls) {
     append->refusal = CheckContinues(append->batches);
     if (!append->refusal.ok()) continue;
     for (const Batch& batch : append->batches) {
-      if (absl::Status status = Stage(batch); !status.ok()) return Die(status);
+      if (absl::Status status = Stage(batch); !status.ok()) {
+        (void)Die(std::move(status));
+        return;
+      }
     }
   }
 }
@@ -214,11 +239,11 @@ absl::Status FileLogStore::FlushStaged() {
 }
 
 void FileLogStore::PrepareNextSegment() {
-  if (active().IsHalfFull()) preparer_->Start();
+  if (active().IsHalfFull()) preparer_.Start();
 }
 
 absl::Status FileLogStore::Roll() {
-  std::unique_ptr<File> prepared = preparer_->Take();
+  std::unique_ptr<File> prepared = preparer_.Take();
   const uint64_t capacity =
       prepared != nullptr ? place_.segment_bytes : std::min(place_.segment_bytes, kQuickCapacityBytes);
   const SegmentHeader header{place_.cluster_id, place_.directory_id, log_->end};
@@ -231,43 +256,39 @@ absl::Status FileLogStore::Roll() {
 }
 
 absl::Status FileLogStore::Truncate(Offset new_end) {
-  const Offset end = log_->end.position.end;
-  if (new_end == end) return absl::OkStatus();
-  if (new_end < log_->checkpoint.log_start || new_end > end) {
-    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
-                     absl::StrCat("the log can't be cut at offset ", new_end.value(), ": it reaches from ",
-                                  log_->checkpoint.log_start.value(), " to ", end.value()));
-  }
-  // The segment that will be the last: the newest that begins below the cut, or the first one of all.
-  auto& segments = log_->segments;
-  size_t last = segments.size() - 1;
-  while (last > 0 && segments[last]->base() >= new_end) --last;
-  absl::StatusOr<Segment::Boundary> boundary = segments[last]->FindBoundary(new_end);
+  if (new_end == log_->end.position.end) return absl::OkStatus();
+  const absl::StatusOr<LogBoundary> boundary = FindInLog(*log_, new_end);
   if (!boundary.ok()) return boundary.status();
-
-  // Promised, then done, then no longer promised: see checkpoint.h.
   durable_end_ = new_end;
-  absl::Status status = WriteCheckpoint(new_end);
-  while (status.ok() && segments.size() > last + 1) {
-    const std::string path = segments.back()->path();
-    segments.pop_back();
-    status = place_.files->Remove(path);
-    if (status.ok()) status = place_.files->SyncDirectory(place_.directory);
+  return Die(TruncateLog(place_, *boundary, &*log_));
+}
+
+absl::Status FileLogStore::Trim(LogPosition start) {
+  if (start.end <= log_->checkpoint.log_start.end) return absl::OkStatus();
+  if (absl::Status refusal = CheckTrim(*log_, start); !refusal.ok()) return refusal;
+  absl::StatusOr<std::vector<std::string>> leftovers = TrimLog(start, &*log_);
+  if (!leftovers.ok()) return Die(leftovers.status());
+  remover_.Add(*std::move(leftovers));
+  return absl::OkStatus();
+}
+
+absl::Status FileLogStore::Reset(LogPosition start) {
+  if (start.end.value() < 0 || start.epoch.value() < 0) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
+                     absl::StrCat("a log can't begin at offset ", start.end.value(), " in epoch ", start.epoch.value(),
+                                  "; both count from 0"));
   }
-  if (status.ok()) status = active().CutAt(*boundary);
-  if (status.ok()) status = WriteCheckpoint(std::nullopt);
-  // In both slots, so that the loss of one can't bring the promise back.
-  if (status.ok()) status = log_->checkpoint_file.Mirror();
-  Die(status);
-  log_->end = boundary->chain;
-  return status;
+  remover_.Finish();
+  durable_end_ = start.end;
+  return Die(ResetLog(place_, start, &*log_));
 }
 
 absl::StatusOr<std::vector<Batch>> FileLogStore::ReadNow(Offset from, size_t max_bytes) const {
-  const LogBounds bounds{LogPosition{Epoch(), log_->checkpoint.log_start}, log_->end.position};
-  if (from < bounds.start.end || from >= bounds.end.end) {
+  const Offset start = log_->checkpoint.log_start.end;
+  const Offset end = log_->end.position.end;
+  if (from < start || from >= end) {
     return absl::OutOfRangeError(absl::StrCat("offset ", from.value(), " is not in the log, which reaches from ",
-                                              bounds.start.end.value(), " to ", bounds.end.end.value()));
+                                              start.value(), " to ", end.value()));
   }
   const auto& segments = log_->segments;
   auto at = std::upper_bound(segments.begin(), segments.end(), from,
@@ -283,9 +304,8 @@ absl::StatusOr<std::vector<Batch>> FileLogStore::ReadNow(Offset from, size_t max
   return out;
 }
 
-absl::Status FileLogStore::WriteCheckpoint(std::optional<Offset> truncating) {
+absl::Status FileLogStore::WriteCheckpoint() {
   log_->checkpoint.durable_end = durable_end_;
-  log_->checkpoint.truncating = truncating;
   return log_->checkpoint_file.Write(EncodeCheckpoint(log_->checkpoint));
 }
 
@@ -294,17 +314,18 @@ void FileLogStore::ArmCheckpointTimer() {
   checkpoint_timer_ = true;
   runner_->PostAt(clock_->Now() + kCheckpointInterval, [this] {
     checkpoint_timer_ = false;
-    if (dead_.ok() && durable_end_ != log_->checkpoint.durable_end) Die(WriteCheckpoint(std::nullopt));
+    if (dead_.ok() && durable_end_ != log_->checkpoint.durable_end) (void)Die(WriteCheckpoint());
   });
 }
 
-void FileLogStore::Die(const absl::Status& status) {
-  if (status.ok() || !dead_.ok()) return;
+absl::Status FileLogStore::Die(absl::Status status) {
+  if (status.ok() || !dead_.ok()) return status;
   dead_ = status;
   staged_.clear();
   place_.log_sink->Write(LogLevel::kError, "storage",
                          absl::StrCat("event=log_failed directory=", place_.directory,
                                       " durable_end=", durable_end_.value(), " error=\"", status.message(), "\""));
+  return status;
 }
 
 }  // namespace quorate::storage

@@ -29,6 +29,7 @@
 #include "quorate/storage.h"
 #include "storage/log_files.h"
 #include "storage/log_recovery.h"
+#include "storage/log_surgery.h"
 #include "storage/segment.h"
 
 namespace quorate::storage {
@@ -54,8 +55,11 @@ class FileLogStore final : public LogStore {
     AppendDone done;
     absl::Status refusal;  // set when the batches don't continue the log
   };
-  struct TruncateCall {
-    Offset new_end;
+  // What runs alone, behind the group before it (log_surgery.h).
+  struct SurgeryCall {
+    enum class Kind { kTruncate, kTrim, kReset };
+    Kind kind;
+    LogPosition at;  // kTruncate: only the end counts
     Done done;
   };
   struct ReadCall {
@@ -63,13 +67,13 @@ class FileLogStore final : public LogStore {
     size_t max_bytes = 0;
     ReadDone done;
   };
-  using Call = std::variant<AppendCall, TruncateCall, ReadCall>;
+  using Call = std::variant<AppendCall, SurgeryCall, ReadCall>;
 
   void Enqueue(Call call);
   // From here on: on the log's thread, or in Open and the destructor, when that thread doesn't run.
   void Drain();
   void RunGroup(absl::Span<Call> calls);  // appends and reads: one write, one sync, then the callbacks
-  void RunTruncate(TruncateCall& call);
+  void RunSurgery(SurgeryCall& call);
   static void Fail(Call& call, const absl::Status& status);
 
   void StageAll(absl::Span<Call> calls);
@@ -78,12 +82,14 @@ class FileLogStore final : public LogStore {
   absl::Status FlushStaged();
   absl::Status Roll();
   absl::Status Truncate(Offset new_end);
+  absl::Status Trim(LogPosition start);
+  absl::Status Reset(LogPosition start);
   absl::StatusOr<std::vector<Batch>> ReadNow(Offset from, size_t max_bytes) const;
-  absl::Status WriteCheckpoint(std::optional<Offset> truncating);
+  absl::Status WriteCheckpoint();
   void ArmCheckpointTimer();
   void PrepareNextSegment();  // if it is time
-  // Remembers the first error of the disk for good.
-  void Die(const absl::Status& status);
+  // Remembers the first error of the disk for good; returns what it is given.
+  absl::Status Die(absl::Status status);
   Segment& active() { return *log_->segments.back(); }
 
   const LogPlace place_;
@@ -104,7 +110,9 @@ class FileLogStore final : public LogStore {
   uint64_t staged_position_ = 0;
   bool checkpoint_timer_ = false;
 
-  std::unique_ptr<SegmentPreparer> preparer_;
+  std::unique_ptr<Executor> background_;  // zeros ahead of use, trimmed segments
+  SegmentPreparer preparer_;
+  SegmentRemover remover_;
   std::unique_ptr<Executor> executor_;
   Executor* const runner_;  // the same, still valid for a task that the destructor waits for
 };

@@ -33,6 +33,7 @@ inline constexpr absl::string_view kLockName = ".lock";
 inline constexpr absl::string_view kPreparedSegmentName = "next-segment.tmp";
 inline constexpr absl::string_view kTemporarySuffix = ".tmp";
 inline constexpr absl::string_view kSegmentSuffix = ".log";
+inline constexpr absl::string_view kSnapshotTemporarySuffix = ".checkpoint.tmp";
 
 // Headers and slots fill whole blocks of this size, so that writing one can't tear its neighbour.
 inline constexpr size_t kBlockBytes = 4096;

@@ -44,18 +44,13 @@ absl::StatusOr<std::unique_ptr<File>> MakeSegmentFile(FileSystem* files, const s
   return renamed.ok() ? *std::move(renamed) : std::move(file);
 }
 
-SegmentPreparer::SegmentPreparer(FileSystem* files, std::string directory, uint64_t bytes,
-                                 std::unique_ptr<Executor> executor, std::shared_ptr<LogSink> log_sink)
+SegmentPreparer::SegmentPreparer(FileSystem* files, std::string directory, uint64_t bytes, Executor* executor,
+                                 std::shared_ptr<LogSink> log_sink)
     : files_(files),
       directory_(std::move(directory)),
       bytes_(bytes),
       log_sink_(std::move(log_sink)),
-      executor_(std::move(executor)) {}
-
-SegmentPreparer::~SegmentPreparer() {
-  stopping_ = true;
-  executor_.reset();
-}
+      executor_(executor) {}
 
 void SegmentPreparer::Start() {
   {

@@ -5,7 +5,7 @@
 // a whole header, and a half-made one is recognised by its name.
 //
 // Zero-filling 64 MiB takes longer than anybody wants to wait for a commit, so SegmentPreparer does it ahead of
-// use, on a thread of its own, in a file of its own: zeros that are written behind the data in the same file
+// use, on another thread, in a file of its own: zeros that are written behind the data in the same file
 // would be flushed by the next commit's fdatasync, with the journal. It goes in small steps, each synced, because
 // a large heap of dirty zeros would stand before the log in the disk's queue; and it starts when the segment in use is
 // half full, because many a metadata log never gets there.
@@ -41,10 +41,9 @@ absl::StatusOr<std::unique_ptr<File>> MakeSegmentFile(FileSystem* files, const s
 // Keeps one zero-filled file ready. Start and Take come from one thread.
 class SegmentPreparer {
  public:
-  SegmentPreparer(FileSystem* files, std::string directory, uint64_t bytes, std::unique_ptr<Executor> executor,
+  // Outlives the tasks of `executor`.
+  SegmentPreparer(FileSystem* files, std::string directory, uint64_t bytes, Executor* executor,
                   std::shared_ptr<LogSink> log_sink);
-  // Stops the work and waits for its end.
-  ~SegmentPreparer();
   SegmentPreparer(const SegmentPreparer&) = delete;
   SegmentPreparer& operator=(const SegmentPreparer&) = delete;
 
@@ -53,6 +52,8 @@ class SegmentPreparer {
   // The prepared file, or null when there is none yet (or it failed: then a Start tries again). Its name
   // must be free (renamed) before the next Start.
   std::unique_ptr<File> Take();
+  // The work under way, if any, ends soon.
+  void Stop() { stopping_ = true; }
 
  private:
   void Prepare();
@@ -62,11 +63,11 @@ class SegmentPreparer {
   const std::string directory_;
   const uint64_t bytes_;
   const std::shared_ptr<LogSink> log_sink_;
+  Executor* const executor_;
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
-  bool working_ = false;                // guarded by mutex_
-  std::unique_ptr<File> ready_;         // guarded by mutex_
-  std::unique_ptr<Executor> executor_;  // last: stops first
+  bool working_ = false;         // guarded by mutex_
+  std::unique_ptr<File> ready_;  // guarded by mutex_
 };
 
 }  // namespace quorate::storage

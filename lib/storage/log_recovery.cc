@@ -8,6 +8,7 @@
 #include "quorate/status.h"
 #include "storage/layout.h"
 #include "storage/log_files.h"
+#include "storage/log_surgery.h"
 #include "storage/segment_scan.h"
 
 namespace quorate::storage {
@@ -23,6 +24,8 @@ class Recovery {
 
   absl::StatusOr<RecoveredLog> Run(absl::FunctionRef<absl::Status(const Batch&)> visit) {
     if (absl::Status status = ListSegments(); !status.ok()) return status;
+    if (absl::Status status = FinishReset(); !status.ok()) return status;
+    if (absl::Status status = RemoveTrimmedSegments(); !status.ok()) return status;
     if (absl::Status status = RemoveTruncatedSegments(); !status.ok()) return status;
     for (size_t i = 0; i < bases_.size(); ++i) {
       const bool is_last = i + 1 == bases_.size();
@@ -45,20 +48,40 @@ class Recovery {
     absl::StatusOr<std::vector<std::string>> names = place_.files->List(place_.directory);
     if (!names.ok()) return names.status();
     for (const std::string& name : *names) {
-      if (absl::EndsWith(name, kTemporarySuffix)) {
+      if (absl::EndsWith(name, kTemporarySuffix) && !absl::EndsWith(name, kSnapshotTemporarySuffix)) {
         if (absl::Status status = place_.files->Remove(PathOf(name)); !status.ok()) return status;
       } else if (std::optional<Offset> base = ParseSegmentName(name); base.has_value()) {
         bases_.push_back(*base);
       }
     }
-    // Names are sorted and of one length, so the bases are in order. Below the log's start: trimming, interrupted.
-    while (bases_.size() > 1 && bases_[1] <= checkpoint_.log_start) {
+    return absl::OkStatus();  // names are sorted and of one length, so the bases are in order
+  }
+
+  // Finishes a reset that was promised. What the old log held doesn't count any more, whole or in part.
+  absl::Status FinishReset() {
+    if (!checkpoint_.resetting.has_value()) return absl::OkStatus();
+    const LogPosition start = *checkpoint_.resetting;
+    absl::StatusOr<std::unique_ptr<Segment>> segment = ReplaceSegments(place_, bases_, start);
+    if (!segment.ok()) return segment.status();
+    bases_ = {start.end};
+    checkpoint_ = LogCheckpoint{start, start.end, std::nullopt, std::nullopt};
+    promised_ = true;
+    place_.log_sink->Write(LogLevel::kInfo, "storage",
+                           absl::StrCat("event=log_reset_finished directory=", place_.directory,
+                                        " offset=", start.end.value(), " epoch=", start.epoch.value()));
+    return absl::OkStatus();
+  }
+
+  // Below the log's start: trimming, interrupted.
+  absl::Status RemoveTrimmedSegments() {
+    while (bases_.size() > 1 && bases_[1] <= checkpoint_.log_start.end) {
       if (absl::Status status = RemoveSegment(bases_.front()); !status.ok()) return status;
       bases_.erase(bases_.begin());
     }
-    if (bases_.empty() || bases_.front() > checkpoint_.log_start) {
-      return CorruptionError(place_.directory, absl::StrCat("the segment with offset ", checkpoint_.log_start.value(),
-                                                            ", where the log starts, is missing"));
+    if (bases_.empty() || bases_.front() > checkpoint_.log_start.end) {
+      return CorruptionError(place_.directory,
+                             absl::StrCat("the segment with offset ", checkpoint_.log_start.end.value(),
+                                          ", where the log starts, is missing"));
     }
     return absl::OkStatus();
   }
@@ -80,9 +103,7 @@ class Recovery {
     mark_ = std::max(mark_, loaded->scan.synced_through);
     absl::Status verdict = is_last ? JudgeLast(*loaded) : JudgeClosed(*loaded);
     if (!verdict.ok()) return verdict;
-    for (const Batch& batch : loaded->scan.batches) {
-      if (absl::Status status = visit(batch); !status.ok()) return status;
-    }
+    if (absl::Status status = Visit(*loaded, visit); !status.ok()) return status;
     absl::StatusOr<std::unique_ptr<File>> file =
         is_last ? OpenLast(*loaded) : place_.files->Open(loaded->path, OpenMode::kReadWrite);
     if (!file.ok()) return file.status();
@@ -92,6 +113,30 @@ class Recovery {
     for (const Batch& batch : loaded->scan.batches) segment->Add(batch);
     end_ = loaded->scan.end;
     segments_.push_back(std::move(segment));
+    return absl::OkStatus();
+  }
+
+  // Shows the batches from the log's start on, which is a boundary in the first segment, of the epoch that is said.
+  absl::Status Visit(const Loaded& loaded, absl::FunctionRef<absl::Status(const Batch&)> visit) const {
+    const LogPosition start = checkpoint_.log_start;
+    const std::vector<Batch>& batches = loaded.scan.batches;
+    if (segments_.empty()) {
+      LogPosition at = loaded.header.chain.position;
+      for (size_t i = 0; i < batches.size() && at.end < start.end; ++i) {
+        at = LogPosition{batches[i].epoch(), batches[i].end_offset()};
+      }
+      if (at != start) {
+        return CorruptionError(loaded.path, absl::StrCat("the log starts at offset ", start.end.value(),
+                                                         " behind epoch ", start.epoch.value(),
+                                                         ", as the checkpoint has it, but the batch "
+                                                         "there ends at offset ",
+                                                         at.end.value(), " in epoch ", at.epoch.value()));
+      }
+    }
+    for (const Batch& batch : batches) {
+      if (batch.base_offset() < start.end) continue;
+      if (absl::Status status = visit(batch); !status.ok()) return status;
+    }
     return absl::OkStatus();
   }
 
@@ -161,13 +206,13 @@ class Recovery {
   }
 
   absl::Status MoveCheckpoint() {
-    const bool was_truncating = checkpoint_.truncating.has_value();
-    const LogCheckpoint next{checkpoint_.log_start, end_.position.end, std::nullopt};
-    if (next == checkpoint_) return absl::OkStatus();
+    const bool promised = promised_ || checkpoint_.truncating.has_value();
+    const LogCheckpoint next{checkpoint_.log_start, end_.position.end, std::nullopt, std::nullopt};
+    if (next == checkpoint_ && !promised) return absl::OkStatus();
     checkpoint_ = next;
     if (absl::Status status = checkpoint_file_.Write(EncodeCheckpoint(next)); !status.ok()) return status;
-    // Were the promise to survive in the other slot, the loss of this one would truncate the log a second time.
-    return was_truncating ? checkpoint_file_.Mirror() : absl::OkStatus();
+    // Were the promise to survive in the other slot, the loss of this one would cut the log a second time.
+    return promised ? checkpoint_file_.Mirror() : absl::OkStatus();
   }
 
   absl::Status RemoveSegment(Offset base) {
@@ -192,6 +237,7 @@ class Recovery {
   const LogPlace& place_;
   SlotFile checkpoint_file_;
   LogCheckpoint checkpoint_;
+  bool promised_ = false;  // a reset was, and is done
   std::vector<Offset> bases_;
   Offset mark_;  // the largest synced_through seen
   std::vector<std::unique_ptr<Segment>> segments_;

@@ -15,7 +15,8 @@
 // its checkpoint and is used as it is.
 //
 // Each step leaves a state from which recovery begins again with the same result (F-P04): temporary files are removed
-// first; a promised truncation is repeated from the newest segment down; the copy replaces by rename; the
+// first; a promised reset or truncation is repeated, from the newest segment down; segments below the log's start go,
+// the oldest first; the copy replaces by rename; the
 // checkpoint moves last.
 #ifndef QUORATE_STORAGE_LOG_RECOVERY_H_
 #define QUORATE_STORAGE_LOG_RECOVERY_H_

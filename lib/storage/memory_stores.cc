@@ -4,6 +4,8 @@
 // was there at the time of the call. No lock guards the data: the contract has one caller at a time.
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -29,7 +31,7 @@ class MemoryLogStore final : public LogStore {
     for (const Batch& batch : batches_) {
       if (absl::Status status = visit(batch); !status.ok()) return status;
     }
-    return LogBounds{LogPosition(), End()};
+    return LogBounds{start_, End()};
   }
 
   void Append(std::vector<Batch> batches, AppendDone done) override {
@@ -52,18 +54,9 @@ class MemoryLogStore final : public LogStore {
     });
   }
 
-  void TruncateSuffix(Offset new_end, Done done) override {
-    absl::Status status = Truncate(new_end);
-    callbacks_.Post([done = std::move(done), status = std::move(status)](bool closing) mutable {
-      std::move(done)(closing ? Closing() : std::move(status));
-    });
-  }
-
-  void TrimPrefix(LogPosition, Done done) override { Later(std::move(done)); }
-  void ResetTo(LogPosition, Done done) override { Later(std::move(done)); }
-  void Later(Done done) {
-    callbacks_.Post([done = std::move(done)](bool) mutable { std::move(done)(Refuse("not yet")); });
-  }
+  void TruncateSuffix(Offset new_end, Done done) override { Complete(Truncate(new_end), std::move(done)); }
+  void TrimPrefix(LogPosition start, Done done) override { Complete(Trim(start), std::move(done)); }
+  void ResetTo(LogPosition start, Done done) override { Complete(Reset(start), std::move(done)); }
 
   void Read(Offset from, size_t max_bytes, ReadDone done) override {
     absl::StatusOr<std::vector<Batch>> result = ReadNow(from, max_bytes);
@@ -73,13 +66,19 @@ class MemoryLogStore final : public LogStore {
   }
 
  private:
+  void Complete(absl::Status status, Done done) {
+    callbacks_.Post([done = std::move(done), status = std::move(status)](bool closing) mutable {
+      std::move(done)(closing ? Closing() : std::move(status));
+    });
+  }
+
   LogPosition End() const {
-    if (batches_.empty()) return LogPosition{};
+    if (batches_.empty()) return start_;
     return LogPosition{batches_.back().epoch(), batches_.back().end_offset()};
   }
 
   // The batch that holds `offset`, or the end.
-  std::vector<Batch>::const_iterator Find(Offset offset) const {
+  std::deque<Batch>::const_iterator Find(Offset offset) const {
     return std::upper_bound(batches_.begin(), batches_.end(), offset,
                             [](Offset wanted, const Batch& batch) { return wanted < batch.end_offset(); });
   }
@@ -87,23 +86,51 @@ class MemoryLogStore final : public LogStore {
   absl::Status Truncate(Offset new_end) {
     const Offset end = End().end;
     if (new_end == end) return absl::OkStatus();
-    if (new_end < Offset(0) || new_end > end) {
-      return Refuse(
-          absl::StrCat("the log can't be cut at offset ", new_end.value(), ": it reaches from 0 to ", end.value()));
-    }
-    const auto first = Find(new_end);
-    if (first->base_offset() != new_end) {
-      return Refuse(absl::StrCat("offset ", new_end.value(), " is inside a batch; a log is cut at a batch boundary"));
-    }
-    batches_.erase(first, batches_.end());
+    if (absl::Status status = CheckBoundary(new_end); !status.ok()) return status;
+    batches_.erase(Find(new_end), batches_.end());
     return absl::OkStatus();
+  }
+
+  absl::Status Trim(LogPosition start) {
+    if (start.end <= start_.end) return absl::OkStatus();
+    if (absl::Status status = CheckBoundary(start.end); !status.ok()) return status;
+    const auto first = Find(start.end);
+    const Epoch epoch = std::prev(first)->epoch();
+    if (epoch != start.epoch) {
+      return Refuse(absl::StrCat("the log can't start at offset ", start.end.value(), " behind epoch ",
+                                 start.epoch.value(), ": the record before it is of epoch ", epoch.value()));
+    }
+    batches_.erase(batches_.begin(), first);
+    start_ = start;
+    return absl::OkStatus();
+  }
+
+  absl::Status Reset(LogPosition start) {
+    if (start.end.value() < 0 || start.epoch.value() < 0) {
+      return Refuse(absl::StrCat("a log can't begin at offset ", start.end.value(), " in epoch ", start.epoch.value(),
+                                 "; both count from 0"));
+    }
+    batches_.clear();
+    start_ = start;
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckBoundary(Offset offset) const {
+    const Offset end = End().end;
+    if (offset < start_.end || offset > end) {
+      return Refuse(absl::StrCat("the log can't be cut at offset ", offset.value(), ": it reaches from ",
+                                 start_.end.value(), " to ", end.value()));
+    }
+    const auto batch = Find(offset);
+    if (batch == batches_.end() || batch->base_offset() == offset) return absl::OkStatus();
+    return Refuse(absl::StrCat("offset ", offset.value(), " is inside a batch; a log is cut at a batch boundary"));
   }
 
   absl::StatusOr<std::vector<Batch>> ReadNow(Offset from, size_t max_bytes) const {
     const Offset end = End().end;
-    if (from < Offset(0) || from >= end) {
-      return absl::OutOfRangeError(
-          absl::StrCat("offset ", from.value(), " is not in the log, which reaches from 0 to ", end.value()));
+    if (from < start_.end || from >= end) {
+      return absl::OutOfRangeError(absl::StrCat("offset ", from.value(), " is not in the log, which reaches from ",
+                                                start_.end.value(), " to ", end.value()));
     }
     auto batch = Find(from);
     if (batch->base_offset() != from) {
@@ -118,7 +145,8 @@ class MemoryLogStore final : public LogStore {
     return out;
   }
 
-  std::vector<Batch> batches_;
+  LogPosition start_;
+  std::deque<Batch> batches_;
   OrderedCallbacks callbacks_;  // last: its callbacks may still call us
 };
 

@@ -6,73 +6,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/xoshiro.h"
 #include "quorate/status.h"
 #include "testing/conformance_support.h"
+#include "testing/storage_conformance_support.h"
 
 namespace quorate::testing {
 namespace {
-
-// The text of a batch's only record tells which batch it is.
-Batch MakeBatch(const LogStoreFixture& fixture, Offset base, Epoch epoch, std::string text, int records = 1) {
-  Batch::Header header;
-  header.base_offset = base;
-  header.epoch = epoch;
-  header.cluster_hash = fixture.cluster_hash();
-  const std::vector<absl::string_view> views(records, text);
-  return Batch::Make(header, views).value();
-}
-
-bool SameBytes(const std::vector<Batch>& a, const std::vector<Batch>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Batch& x, const Batch& y) { return x.bytes().view() == y.bytes().view(); });
-}
-
-std::string Describe(const std::vector<Batch>& batches) {
-  std::string out = absl::StrCat(batches.size(), " batches:");
-  for (const Batch& batch : batches) {
-    absl::StrAppend(&out, " [", batch.base_offset().value(), ",", batch.end_offset().value(), ")@",
-                    batch.epoch().value());
-  }
-  return out;
-}
-
-absl::StatusOr<Offset> Append(LogStoreFixture& fixture, LogStore& log, std::vector<Batch> batches) {
-  Waiter<absl::StatusOr<Offset>> waiter;
-  log.Append(std::move(batches), waiter.Done());
-  fixture.RunUntil([&] { return waiter.done(); });
-  return waiter.result();
-}
-
-absl::Status Truncate(LogStoreFixture& fixture, LogStore& log, Offset end) {
-  Waiter<absl::Status> waiter;
-  log.TruncateSuffix(end, waiter.Done());
-  fixture.RunUntil([&] { return waiter.done(); });
-  return waiter.result();
-}
-
-absl::StatusOr<std::vector<Batch>> Read(LogStoreFixture& fixture, LogStore& log, Offset from, size_t max_bytes) {
-  Waiter<absl::StatusOr<std::vector<Batch>>> waiter;
-  log.Read(from, max_bytes, waiter.Done());
-  fixture.RunUntil([&] { return waiter.done(); });
-  return waiter.result();
-}
-
-// Opens the log and checks that it holds exactly `expected`.
-absl::Status OpenExpecting(LogStore& log, const std::vector<Batch>& expected) {
-  std::vector<Batch> visited;
-  absl::StatusOr<LogBounds> bounds = log.Open([&](const Batch& batch) {
-    visited.push_back(batch);
-    return absl::OkStatus();
-  });
-  QUORATE_EXPECT_OK(bounds.status());
-  QUORATE_EXPECT(SameBytes(visited, expected), "Open visited ", Describe(visited), " instead of ", Describe(expected));
-  QUORATE_EXPECT(bounds->start == LogPosition(), bounds->start.end.value());
-  const LogPosition end =
-      expected.empty() ? LogPosition{} : LogPosition{expected.back().epoch(), expected.back().end_offset()};
-  QUORATE_EXPECT(bounds->end == end, "it ends at ", bounds->end.end.value(), " in epoch ", bounds->end.epoch.value());
-  return absl::OkStatus();
-}
 
 absl::Status EmptyLog(LogStoreFixture& fixture) {
   std::unique_ptr<LogStore> log = fixture.Make();
@@ -311,76 +250,6 @@ absl::Status DestructionCompletesEverything(LogStoreFixture& fixture) {
   return absl::OkStatus();
 }
 
-// Random calls against a vector, with restarts. The seed is fixed: the same calls for every adapter.
-class ModelRun {
- public:
-  explicit ModelRun(LogStoreFixture& fixture, uint64_t seed) : fixture_(fixture), random_(seed) {}
-
-  absl::Status Run() {
-    log_ = fixture_.Make();
-    QUORATE_EXPECT_OK(OpenExpecting(*log_, {}));
-    for (int step = 0; step < 200; ++step) {
-      const uint64_t dice = random_.Below(100);
-      absl::Status status = dice < 60 ? AppendSome() : dice < 70 ? TruncateSome() : dice < 95 ? ReadSome() : Restart();
-      QUORATE_EXPECT(status.ok(), "step ", step, ": ", status.ToString());
-    }
-    return Restart();
-  }
-
- private:
-  LogPosition End() const {
-    return model_.empty() ? LogPosition{} : LogPosition{model_.back().epoch(), model_.back().end_offset()};
-  }
-
-  absl::Status AppendSome() {
-    std::vector<Batch> batches;
-    for (uint64_t i = random_.Below(5); i > 0; --i) {
-      const Epoch epoch = End().epoch + static_cast<int32_t>(random_.Below(10) == 0);
-      std::string text(random_.Below(random_.Below(4) == 0 ? 5000 : 50), static_cast<char>('a' + random_.Below(26)));
-      model_.push_back(MakeBatch(fixture_, End().end, epoch, std::move(text), 1 + static_cast<int>(random_.Below(3))));
-      batches.push_back(model_.back());
-    }
-    absl::StatusOr<Offset> end = Append(fixture_, *log_, std::move(batches));
-    QUORATE_EXPECT(end.ok() && *end == End().end, end.status().ToString());
-    return absl::OkStatus();
-  }
-
-  absl::Status TruncateSome() {
-    const size_t keep = model_.size() - std::min<size_t>(model_.size(), random_.Below(random_.Below(8) == 0 ? 100 : 6));
-    model_.resize(keep);
-    return Truncate(fixture_, *log_, End().end);
-  }
-
-  absl::Status ReadSome() {
-    if (model_.empty()) return absl::OkStatus();
-    const size_t from = random_.Below(model_.size());
-    const size_t max_bytes = random_.Below(20'000);
-    std::vector<Batch> expected;
-    size_t bytes = 0;
-    for (size_t i = from; i < model_.size(); ++i) {
-      bytes += model_[i].size();
-      if (!expected.empty() && bytes > max_bytes) break;
-      expected.push_back(model_[i]);
-    }
-    absl::StatusOr<std::vector<Batch>> got = Read(fixture_, *log_, model_[from].base_offset(), max_bytes);
-    QUORATE_EXPECT_OK(got.status());
-    QUORATE_EXPECT(SameBytes(*got, expected), "read ", Describe(*got), " instead of ", Describe(expected));
-    return absl::OkStatus();
-  }
-
-  absl::Status Restart() {
-    if (!fixture_.survives_restart()) return absl::OkStatus();
-    log_.reset();
-    log_ = fixture_.Make();
-    return OpenExpecting(*log_, model_);
-  }
-
-  LogStoreFixture& fixture_;
-  Xoshiro random_;
-  std::unique_ptr<LogStore> log_;
-  std::vector<Batch> model_;
-};
-
 }  // namespace
 
 std::vector<ConformanceCase<LogStoreFixture>> LogStoreConformance() {
@@ -396,9 +265,8 @@ std::vector<ConformanceCase<LogStoreFixture>> LogStoreConformance() {
       {"an error of the visitor ends Open", VisitErrorEndsOpen},
       {"destruction completes every call exactly once", DestructionCompletesEverything},
   };
-  for (uint64_t seed = 1; seed <= 5; ++seed) {
-    cases.push_back({absl::StrCat("random calls against a model, seed ", seed),
-                     [seed](LogStoreFixture& fixture) { return ModelRun(fixture, seed).Run(); }});
+  for (auto* part : {&LogTrimConformance, &LogModelConformance}) {
+    for (auto& test : part()) cases.push_back(std::move(test));
   }
   return cases;
 }

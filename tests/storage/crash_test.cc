@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/crash_cases.h"
 #include "storage/fixtures.h"
 #include "support/catch.h"
 
@@ -15,24 +16,6 @@ namespace {
 using testing::CrashMoment;
 using testing::SimDisk;
 using testing::Survival;
-
-struct CrashCase {
-  CrashMoment moment;
-  Survival survival;
-  uint64_t seed;
-};
-
-// A kill, the kindest power failure, and several unkind ones.
-std::vector<CrashCase> CrashCases(uint64_t random_seeds) {
-  std::vector<CrashCase> cases = {{CrashMoment::kBefore, Survival::kAll, 1},
-                                  {CrashMoment::kAfter, Survival::kAll, 1},
-                                  {CrashMoment::kBefore, Survival::kNone, 1},
-                                  {CrashMoment::kAfter, Survival::kNone, 1}};
-  for (uint64_t seed = 1; seed <= random_seeds; ++seed) {
-    cases.push_back({seed % 2 == 0 ? CrashMoment::kBefore : CrashMoment::kAfter, Survival::kRandom, seed});
-  }
-  return cases;
-}
 
 // What the log may hold. Each append of one batch and each truncation makes a new version; after a crash the log
 // must be some version from the last acknowledged one on.

@@ -120,6 +120,18 @@ class Machine {
     executor.RunUntilIdle();
     return result.value();
   }
+  absl::Status Trim(LogPosition start) {
+    std::optional<absl::Status> result;
+    log->TrimPrefix(start, [&](absl::Status status) { result = std::move(status); });
+    executor.RunUntilIdle();
+    return result.value();
+  }
+  absl::Status Reset(LogPosition start) {
+    std::optional<absl::Status> result;
+    log->ResetTo(start, [&](absl::Status status) { result = std::move(status); });
+    executor.RunUntilIdle();
+    return result.value();
+  }
   absl::StatusOr<std::vector<Batch>> Read(Offset from, size_t max_bytes) {
     std::optional<absl::StatusOr<std::vector<Batch>>> result;
     log->Read(from, max_bytes, [&](absl::StatusOr<std::vector<Batch>> batches) { result = std::move(batches); });

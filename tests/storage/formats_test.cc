@@ -76,12 +76,22 @@ TEST_CASE("quorum-state, version 1") {
   CHECK(*ParseElectionState(file->value(), "/f") == state);
 }
 
+TEST_CASE("checkpoint, as it was before logs could be trimmed, is still read (F-P12)") {
+  const std::string value = FromHex("00 00 00 00 00 00 00 00 e9 03 00 00 00 00 00 00 ff ff ff ff ff ff ff ff");
+  absl::StatusOr<LogCheckpoint> checkpoint = ParseCheckpoint(value, "/f");
+  REQUIRE(checkpoint.ok());
+  CHECK(*checkpoint == LogCheckpoint{LogPosition(), Offset(1001), std::nullopt, std::nullopt});
+  const std::string truncating = FromHex("00 00 00 00 00 00 00 00 e9 03 00 00 00 00 00 00 07 00 00 00 00 00 00 00");
+  CHECK(ParseCheckpoint(truncating, "/f")->truncating == Offset(7));
+}
+
 TEST_CASE("checkpoint, version 1") {
   const std::string bytes = Slot(
       "51 52 43 31 01 00 00 00 00 00 00 00 00 00 00 00 44 44 33 33 22 22 11 11 88 88 77 77 66 66 55 55"
-      "18 00 00 00 00 00 00 00 00 00 00 00 e9 03 00 00 00 00 00 00 ff ff ff ff ff ff ff ff",
-      "eb a5 9b b3");
-  const LogCheckpoint checkpoint{Offset(0), Offset(1001), std::nullopt};
+      "28 00 00 00 f4 01 00 00 00 00 00 00 e9 03 00 00 00 00 00 00 ff ff ff ff ff ff ff ff"
+      "06 00 00 00 00 00 00 00 ff ff ff ff ff ff ff ff",
+      "8f b4 13 de");
+  const LogCheckpoint checkpoint{LogPosition{Epoch(6), Offset(500)}, Offset(1001), std::nullopt, std::nullopt};
   testing::SimFileSystem files;
   REQUIRE(SlotFile::Create(&files, "/f", kCheckpointMagic, kDirectory, EncodeCheckpoint(checkpoint)).ok());
   const bool same = files.Contents("/f") == bytes;
@@ -93,9 +103,16 @@ TEST_CASE("checkpoint, version 1") {
 }
 
 TEST_CASE("values that can't be are refused though their sum is right (R-08)") {
-  CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{Offset(5), Offset(4), std::nullopt}), "f").ok());
-  CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{Offset(-5), Offset(4), std::nullopt}), "f").ok());
-  CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{Offset(5), Offset(9), Offset(4)}), "f").ok());
+  const auto at = [](int32_t epoch, int64_t end) { return LogPosition{Epoch(epoch), Offset(end)}; };
+  CHECK(ParseCheckpoint(EncodeCheckpoint(LogCheckpoint{at(1, 5), Offset(9), Offset(5), at(0, 0)}), "f").ok());
+  for (const LogCheckpoint& impossible : {LogCheckpoint{at(1, 5), Offset(4), std::nullopt, std::nullopt},
+                                          LogCheckpoint{at(1, -5), Offset(4), std::nullopt, std::nullopt},
+                                          LogCheckpoint{at(-1, 5), Offset(9), std::nullopt, std::nullopt},
+                                          LogCheckpoint{at(1, 5), Offset(9), Offset(4), std::nullopt},
+                                          LogCheckpoint{at(1, 5), Offset(9), std::nullopt, at(-1, 7)},
+                                          LogCheckpoint{at(1, 5), Offset(9), std::nullopt, at(1, -2)}}) {
+    CHECK_FALSE(ParseCheckpoint(EncodeCheckpoint(impossible), "f").ok());
+  }
   CHECK_FALSE(ParseCheckpoint("short", "f").ok());
   CHECK_FALSE(ParseElectionState(EncodeElectionState(ElectionState{Epoch(-1), {}, kNoNode}), "f").ok());
   CHECK_FALSE(ParseElectionState("short", "f").ok());
