@@ -211,6 +211,8 @@ absl::string_view KafkaErrorName(int16_t kafka_error) {
       {104, "INCONSISTENT_CLUSTER_ID"},
       {107, "INELIGIBLE_REPLICA"},
       {119, "INVALID_REGISTRATION"},
+      {126, "DUPLICATE_VOTER"},
+      {127, "VOTER_NOT_FOUND"},
   };
   for (const auto& [number, name] : kNames) {
     if (number == kafka_error) return name;

@@ -56,6 +56,7 @@ void PutBody(const VotersRecord& record, std::string* out) {
     AppendLittleEndian(voter.kraft_version_min, out);
     AppendLittleEndian(voter.kraft_version_max, out);
   }
+  PutKeys(record.removed, out);
 }
 
 ReplicaKey TakeKey(ByteReader* in) {
@@ -67,9 +68,9 @@ ReplicaKey TakeKey(ByteReader* in) {
   return key;
 }
 
-absl::StatusOr<std::vector<ReplicaKey>> TakeKeys(ByteReader* in) {
+absl::StatusOr<std::vector<ReplicaKey>> TakeKeys(ByteReader* in, size_t count_max = limits::kVotersMax) {
   const auto count = in->Take<uint16_t>();
-  if (!in->ok() || count > limits::kVotersMax) return Corrupt(absl::StrCat("a list of ", count, " voters"));
+  if (!in->ok() || count > count_max) return Corrupt(absl::StrCat("a list of ", count, " voters"));
   std::vector<ReplicaKey> keys;
   for (uint16_t i = 0; i < count && in->ok(); ++i) keys.push_back(TakeKey(in));
   const bool sane = std::all_of(keys.begin(), keys.end(), [](const ReplicaKey& key) { return key.id >= NodeId(0); });
@@ -126,7 +127,9 @@ absl::StatusOr<ControlRecord> TakeVoters(ByteReader* in) {
     }
     record.voters.push_back(std::move(voter));
   }
-  if (!in->ok()) return Corrupt("a voter set that is cut short");
+  absl::StatusOr<std::vector<ReplicaKey>> removed = TakeKeys(in, limits::kRemovedVotersMax);
+  if (!removed.ok()) return removed.status();
+  record.removed = *std::move(removed);
   if (absl::Status sane = VoterSet::Check(record.voters); !sane.ok()) return Corrupt(sane.message());
   return record;
 }
@@ -171,7 +174,9 @@ absl::StatusOr<std::vector<std::pair<Offset, VoterSet>>> VoterSetsIn(const Batch
   for (absl::string_view bytes : batch.Records()) {
     absl::StatusOr<ControlRecord> record = DecodeControlRecord(bytes);
     if (!record.ok()) return record.status();
-    if (auto* voters = std::get_if<VotersRecord>(&*record)) sets.emplace_back(offset, VoterSet(voters->voters));
+    if (auto* voters = std::get_if<VotersRecord>(&*record)) {
+      sets.emplace_back(offset, VoterSet(std::move(voters->voters), std::move(voters->removed)));
+    }
     ++offset;
   }
   return sets;

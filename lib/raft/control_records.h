@@ -5,9 +5,9 @@
 //   u16 version = 0, u16 type, then
 //   2 LeaderChange   i32 leader; u16 n, n x replica key (all voters); u16 n, n x replica key (who granted)
 //   5 KRaftVersion   i16 version
-//   6 Voters         u16 n, n x { replica key; u16 e, e x endpoint; i16 min, i16 max }
-//   replica key      i32 id, u64 directory high, u64 directory low
-//   endpoint         u16 length, listener; u16 length, host; u16 port
+//   6 Voters         u16 n, n x { replica key; u16 e, e x endpoint; i16 min, i16 max }; u16 r, r x replica key
+//   (removed) replica key      i32 id, u64 directory high, u64 directory low endpoint         u16 length, listener; u16
+//   length, host; u16 port
 //
 // Not protobuf: the core links nothing but Abseil, and these bytes are part of the log for ever. Decoding is
 // strict: an unknown version or type, a count over a limit, an id twice, or one byte too many is refused, never
@@ -28,6 +28,9 @@
 
 namespace quorate::raft {
 
+// The kraft.version that this build writes: voter sets in the log (KIP-853).
+inline constexpr int16_t kKRaftVersion = 1;
+
 struct LeaderChange {
   NodeId leader = kNoNode;
   std::vector<ReplicaKey> voters;
@@ -40,6 +43,7 @@ struct KRaftVersion {
 };
 struct VotersRecord {
   std::vector<Voter> voters;
+  std::vector<ReplicaKey> removed;  // the oldest first (M-36)
   friend bool operator==(const VotersRecord&, const VotersRecord&) = default;
 };
 using ControlRecord = std::variant<LeaderChange, KRaftVersion, VotersRecord>;

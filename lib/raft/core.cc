@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "raft/core_impl.h"
 
@@ -18,7 +19,8 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
     : config_(std::move(config)),
       timing_(config_.timeouts, random),
       log_(recovered, VoterSet(config_.initial_voters), config_.tail_cache_bytes),
-      high_watermark_(recovered.log.start.end) {
+      high_watermark_(recovered.log.start.end),
+      silence_(timing_.SilenceMin(), timing_.Fetch(), timing_.KeepAlive()) {
   if (recovered.election.has_value()) {
     epoch_ = recovered.election->epoch;
     voted_for_ = recovered.election->voted_for;
@@ -31,6 +33,7 @@ void CoreImpl::Start(Instant now) {
   started_ = true;
   // M-02: whatever this node was, it comes back without a role. Had it led its stored epoch, it may have forgotten
   // records of it that were not synced; leading it again could put other records at the same (epoch, offset).
+  if (leader_hint_ == config_.self.id) QUORATE_MARK("C-19");
   if (log_.end().epoch > epoch_) EnterEpoch(log_.end().epoch, ReplicaKey(), LeaderInfo());
   BecomeUnattached(epoch_);
   if (MayLead() && voters_in_force().IsSoleVoter(config_.self)) {
@@ -46,6 +49,7 @@ bool CoreImpl::Begin(Instant now) {
   if (!started_ || role_ == ReplicaRole::kHalted) return false;
   const bool paused = now - now_ > timing_.Pause();
   now_ = std::max(now_, now);
+  if (paused) silence_.Interrupted();
   if (paused && role_ == ReplicaRole::kLeader) {
     // F-P06: what was in flight when we fell asleep proves nothing about who leads now.
     reads_.AbandonRound();
@@ -75,6 +79,10 @@ void CoreImpl::RunTimers() {
 }
 
 Instant CoreImpl::NextDeadline() const {
+  return role_ == ReplicaRole::kHalted ? Instant::Infinite() : std::min(RoleDeadline(), TransferDeadline());
+}
+
+Instant CoreImpl::RoleDeadline() const {
   switch (role_) {
     case ReplicaRole::kUnattached:
       return std::min(election_deadline_, discovery_.has_value() ? discovery_->next_at : Instant::Infinite());
@@ -89,13 +97,14 @@ Instant CoreImpl::NextDeadline() const {
     case ReplicaRole::kFollower: {
       Instant next = fetch_deadline_;
       if (session_.has_value()) {
-        next = std::min(next, session_->reopen_at.value_or(session_->last_sent + timing_.Resend()));
+        next = std::min(next, session_->reopen_at.value_or(session_->last_sent + timing_.KeepAlive()));
       }
+      next = std::min(next, wish_at_);
       return reads_.round_runs() ? std::min(next, forward_resend_at_) : next;
     }
     case ReplicaRole::kLeader:
-      if (voters_in_force().IsSoleVoter(config_.self)) return Instant::Infinite();
-      return std::min(leader_tick_at_, quorum_deadline_);
+      if (voters_in_force().IsSoleVoter(config_.self)) return ChangeDeadline();
+      return std::min({leader_tick_at_, quorum_deadline_, ChangeDeadline()});
     case ReplicaRole::kHalted:
       break;
   }
@@ -105,6 +114,7 @@ Instant CoreImpl::NextDeadline() const {
 void CoreImpl::PeerConnected(Instant now, NodeId peer) {
   if (!Begin(now)) return;
   unreachable_.erase(peer);
+  moved_.erase(peer);
   const Voter* voter = voters_in_force().FindById(peer);
   // Ids below -1 are bootstrap servers. Anybody else is nobody we asked to be connected with.
   if (voter == nullptr && peer != leader_.id && peer >= kNoNode) return;
@@ -118,6 +128,8 @@ void CoreImpl::PeerConnected(Instant now, NodeId peer) {
   } else if (discovery_.has_value()) {
     discovery_->next_at = now_;
     Discover();
+  } else if (role_ == ReplicaRole::kLeader && peer == kProbePeer) {
+    if (change_.has_value()) change_->probe_resend_at = now_;
   } else if (role_ == ReplicaRole::kLeader && voter != nullptr && voter->key != config_.self) {
     raft::Progress& replica = replicas_.ForVoter(voter->key);
     if (!replica.begin_acknowledged) replica.begin_sent.reset();
@@ -131,6 +143,8 @@ void CoreImpl::PeerDisconnected(Instant now, NodeId peer) {
   if (!Begin(now)) return;
   // A connection that never stood says nothing about its other end.
   const bool stood = connected_.erase(peer) > 0;
+  // We hung up ourselves, to connect to its new address.
+  if (moved_.erase(peer) > 0) return;
   if (peers_.count(peer) > 0) unreachable_.insert(peer);
   if (stood && peer == leader_.id && leader_.id != config_.self.id) LeaderIsGone();
   // The candidate that has our vote: there is nobody to wait for any more.
@@ -160,7 +174,10 @@ void CoreImpl::LogDurable(Instant now, Offset durable_end, uint64_t generation) 
 
 void CoreImpl::Halt(absl::Status cause) {
   if (role_ == ReplicaRole::kHalted) return;
-  FailReads(Reason::kHalted, absl::StrCat("this node stopped itself: ", cause.message()));
+  const std::string why = absl::StrCat("this node stopped itself: ", cause.message());
+  FailReads(Reason::kHalted, why);
+  FailChange(Reason::kHalted, why);
+  if (transfer_.has_value()) EndTransfer(MakeError(Reason::kHalted, Outcome::kUnknown, why));
   role_ = ReplicaRole::kHalted;
 }
 
@@ -173,6 +190,8 @@ void CoreImpl::HaltWith(Reason reason, absl::string_view what) {
 
 Effects CoreImpl::TakeEffects() {
   if (role_ != ReplicaRole::kHalted) {
+    StepVoterChange();
+    StepTransfer();
     // Reads, pushes and peers are settled here and not in each event: what several events brought leaves together.
     RunReads();
     PushAll();
@@ -193,6 +212,7 @@ Effects CoreImpl::TakeEffects() {
 
 void CoreImpl::UpdatePeers() {
   if (!std::exchange(peers_may_have_changed_, false)) return;
+  UpdateWish();
   std::map<NodeId, Endpoint> wanted;
   const std::vector<Endpoint> own = EndpointsOf(config_.self.id);
   for (size_t i = 0; i < config_.bootstrap_servers.size(); ++i) {
@@ -207,15 +227,23 @@ void CoreImpl::UpdatePeers() {
   if (leader_.id != kNoNode && leader_.id != config_.self.id && !leader_.endpoints.empty()) {
     wanted[leader_.id] = leader_.endpoints.front();
   }
+  if (change_.has_value() && change_->phase == PendingVoterChange::Phase::kProbing) {
+    wanted[kProbePeer] = change_->change.voter.endpoints.front();
+  }
   for (const auto& [id, endpoint] : wanted) {
     const auto known = peers_.find(id);
-    if (known == peers_.end() || known->second != endpoint) effects_.peers.push_back({id, endpoint});
+    if (known != peers_.end() && known->second == endpoint) continue;
+    effects_.peers.push_back({id, endpoint});
+    // A peer that moves isn't a peer that is lost: the end of the old connection must not cost its leadership.
+    unreachable_.erase(id);
+    if (connected_.erase(id) > 0) moved_.insert(id);
   }
   for (const auto& [id, endpoint] : peers_) {
     if (wanted.count(id) != 0) continue;
     effects_.peers.push_back({id, std::nullopt});
     connected_.erase(id);
     unreachable_.erase(id);
+    moved_.erase(id);
   }
   peers_ = std::move(wanted);
 }
@@ -228,8 +256,17 @@ bool CoreImpl::handing_over() const {
 }
 
 bool CoreImpl::MayLead() const {
-  // M-12: an observer never stands, whoever asks it to. M-07: nor does a node outside its own configuration.
-  return config_.may_vote && is_voter() && !shutting_down_;
+  // M-12: an observer never stands, whoever asks it to. Nor does a voter with priority 0.
+  const bool may = config_.may_vote && config_.priority != kPriorityNever && CountsInQuorum();
+  return (may || QUORATE_MUTANT("M-12")) && !shutting_down_;
+}
+
+bool CoreImpl::CountsInQuorum() const {
+  if (is_voter()) return true;
+  // Whoever isn't in its latest set, but was in the one before, may be needed to get the latest committed: it may be
+  // the only one that has it (thesis section 4.2.2). It stands, and may lead, but doesn't count itself (M-07).
+  const VoterSet* before = log_.voters_before(high_watermark_);
+  return before != nullptr && before->Contains(config_.self);
 }
 
 std::vector<ReplicaKey> CoreImpl::OtherVoters() const {

@@ -11,6 +11,9 @@
 //   leader.cc     appends, fetch sessions, high watermark, check-quorum
 //   follower.cc   fetching: sessions, validation, truncation; looking for the leader
 //   reads.cc      linearizable reads, on the leader and through it
+//   membership.cc changes of the voter set, on the leader
+//   joining.cc    what a replica asks of the voter set for itself
+//   transfer.cc   handing leadership over
 //
 // A reader who wants to check a rule searches its id: each M-rule is decided in one place.
 #ifndef QUORATE_RAFT_CORE_IMPL_H_
@@ -26,10 +29,13 @@
 #include "quorate/messages.h"
 #include "quorate/status.h"
 #include "raft/core.h"
+#include "raft/membership.h"
+#include "raft/membership_rules.h"
 #include "raft/outbox.h"
 #include "raft/progress.h"
 #include "raft/read_queue.h"
 #include "raft/replica_log.h"
+#include "raft/silence.h"
 #include "raft/timing.h"
 #include "raft/voter_set.h"
 #include "raft/votes.h"
@@ -111,9 +117,11 @@ class CoreImpl final : public Core {
   // Begins an event: time moves, and timers that are due run before the event does (F-P06). False: halted.
   bool Begin(Instant now);
   void RunTimers();
+  Instant RoleDeadline() const;
   void HaltWith(Reason reason, absl::string_view what);
   void UpdatePeers();
-  bool MayLead() const;  // may stand for election
+  bool MayLead() const;         // may stand for election
+  bool CountsInQuorum() const;  // a voter of the set in force, or of the one before while that isn't committed
   const VoterSet& voters_in_force() const { return log_.voters(); }
   std::vector<ReplicaKey> OtherVoters() const;
   uint64_t NewRequestId() { return ++last_request_id_; }
@@ -128,6 +136,7 @@ class CoreImpl final : public Core {
   void BecomeCandidate();
   void BecomeLeader();
   void BecomeResigned(bool requested);
+  std::vector<ReplicaKey> Successors() const;
   // What every role leaves behind. Pending reads fail, sessions and tallies end (M-17).
   void LeaveRole();
   // Moves to `epoch`, forgetting vote and leader of the one before, and stores it (M-01).
@@ -212,6 +221,43 @@ class CoreImpl final : public Core {
   void Answer(const PendingRead& read, absl::StatusOr<Offset> offset);
   void FailReads(Reason reason, absl::string_view why);
 
+  // ---- membership.cc: the leader's side of voter changes -------------------------------------------------
+  void On(const Message& message, const VoterChangeRequest& request);
+  void On(const Message& message, const ProbeRequest& request);
+  void On(const Message& message, const ProbeResponse& response);
+  void AskForChange(const VoterChange& change, ChangeAsker asker);
+  void JoinChange(ChangeAsker asker);
+  MembershipView LookAtVoters() const;
+  bool FetchedLately(const ReplicaKey& key) const;
+  absl::Status DryRun(const VoterChange& change) const;
+  absl::Status NotFetchingError(const ReplicaKey& key) const;
+  void BeginChange();
+  // What is due: deadlines, the next phase, the end. Also lets a leader go that isn't a voter any more.
+  void StepVoterChange();
+  void ExpireChangeAskers();
+  void StepProbe();
+  void StepCatchUp();
+  void AppendVoters();
+  void UpdateSelf();
+  void EndChange(const absl::Status& status);
+  void FailChange(Reason reason, absl::string_view why);
+  void AnswerChange(const ChangeAsker& asker, const absl::Status& status);
+  Instant ChangeDeadline() const;
+
+  // ---- joining.cc: what this replica asks of the voter set for itself -------------------------------------
+  std::optional<VoterChange> Wish() const;
+  void UpdateWish();
+  void SendWish();
+  void On(const Message& message, const VoterChangeResponse& response);
+
+  // ---- transfer.cc -----------------------------------------------------------------------------------
+  absl::StatusOr<ReplicaKey> NamedSuccessor(NodeId id) const;
+  absl::StatusOr<ReplicaKey> BestSuccessor() const;
+  void StepTransfer();
+  void StepHandedOver();
+  void EndTransfer(absl::Status status);
+  Instant TransferDeadline() const;
+
   const CoreConfig config_;
   const Timing timing_;
   ReplicaLog log_;
@@ -276,6 +322,15 @@ class CoreImpl final : public Core {
   // Resigned.
   std::optional<Resignation> resignation_;
   uint64_t end_id_ = 0;
+
+  // Voter changes, transfers.
+  std::optional<RunningChange> change_;
+  std::optional<RunningTransfer> transfer_;
+  std::optional<VoterChange> wish_;
+  Instant wish_at_ = Instant::Infinite();
+  uint64_t wish_id_ = 0;    // of the request that runs; 0: none
+  std::set<NodeId> moved_;  // peers whose address changed: that the old connection ends is no news
+  SilenceDetector silence_;
 
   ReadQueue reads_;
   uint64_t forward_id_ = 0;  // the running ReadRequest to the leader

@@ -31,10 +31,13 @@ void CoreImpl::AskForVotes() {
 void CoreImpl::CountPreVotes() {
   if (deferring_) return;
   if (tally_->Won()) {
-    if (!saw_better_asker_) return BecomeCandidate();
+    const bool alone = tally_->size() == 1;
+    absl::Duration wait = alone ? absl::ZeroDuration() : timing_.PriorityStagger(config_.priority);
     // Two stand at the same moment and both would ask for real votes: the better one goes first.
+    if (saw_better_asker_) wait = std::max(wait, timing_.Stagger());
+    if (wait == absl::ZeroDuration()) return BecomeCandidate();
     deferring_ = true;
-    election_deadline_ = now_ + timing_.Stagger();
+    election_deadline_ = now_ + wait;
   } else if (tally_->Lost(unreachable_)) {
     PreElectionFailed();
   }
@@ -59,7 +62,7 @@ void CoreImpl::PreElectionFailed() {
   // A majority still hears the leader, or can't be reached: follow it again. If its connection is what broke, ask
   // again soon: the others may be about to lose it too.
   BecomeFollower(epoch_, LeaderInfo(leader_));
-  if (leader_gone_) fetch_deadline_ = now_ + backoff;
+  fetch_deadline_ = now_ + (leader_gone_ ? backoff : silence_.Timeout());
 }
 
 void CoreImpl::RunElectionTimers() {
@@ -140,7 +143,7 @@ bool CoreImpl::GrantsPreVote(const VoteRequest& request) const {
   if (!IsUpToDate(request.log_end)) return false;  // M-08: liveness alone would let a stale log disturb for ever
   if (role_ == ReplicaRole::kLeader) return false;
   if (role_ != ReplicaRole::kFollower) return true;
-  const bool silent = !leader_heard_.has_value() || now_ - *leader_heard_ >= timing_.MinimumSilence();
+  const bool silent = !leader_heard_.has_value() || now_ - *leader_heard_ >= silence_.Timeout() / 2;
   return leader_gone_ || silent;
 }
 

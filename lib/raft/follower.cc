@@ -52,7 +52,8 @@ void CoreImpl::HeardLeader() {
   // A leader's requests come on its own connection, and may be read after ours to it broke though it died before. If it
   // lives, ours stands again in a moment.
   leader_gone_ = unreachable_.count(leader_.id) > 0;
-  fetch_deadline_ = now_ + (leader_gone_ ? timing_.Resend() : timing_.Fetch());
+  silence_.Heard(now_);
+  fetch_deadline_ = now_ + (leader_gone_ ? timing_.Resend() : silence_.Timeout());
   if (!leader_gone_) failed_rounds_ = 0;
 }
 
@@ -68,10 +69,11 @@ void CoreImpl::RunFollowerTimers() {
     if (MayLead()) return BecomeProspective();
     return BecomeUnattached(epoch_);
   }
+  if (now_ >= wish_at_) SendWish();
   if (!session_.has_value()) return;
   if (session_->reopen_at.has_value()) {
     if (now_ >= *session_->reopen_at) OpenSession();
-  } else if (now_ - session_->last_sent >= timing_.Resend()) {
+  } else if (now_ - session_->last_sent >= timing_.KeepAlive()) {
     // Nothing new to acknowledge: this asks for a sign of life, and repeats what may have been lost.
     SendFetch();
   }
@@ -190,7 +192,7 @@ void CoreImpl::Discover() {
   // Who led when this node stopped is asked first.
   std::stable_partition(targets.begin(), targets.end(), [&](const ReplicaKey& k) { return k.id == leader_hint_; });
   for (const auto& [id, endpoint] : peers_) {
-    if (id < kNoNode) targets.push_back({id, DirectoryId()});
+    if (id < kNoNode && id != kProbePeer) targets.push_back({id, DirectoryId()});
   }
   if (targets.empty()) {
     discovery_->next_at = Instant::Infinite();

@@ -34,6 +34,8 @@ LeaderInfo CoreImpl::LeaderForPeers() const {
 }
 
 std::vector<Endpoint> CoreImpl::EndpointsOf(NodeId id) const {
+  // Where we are we know better than a record does that was written when we were elsewhere.
+  if (id == config_.self.id && !config_.advertised_endpoints.empty()) return config_.advertised_endpoints;
   const Voter* voter = voters_in_force().FindById(id);
   return voter == nullptr ? std::vector<Endpoint>() : voter->endpoints;
 }
@@ -61,7 +63,9 @@ void CoreImpl::OnRequest(const Message& message) {
                         [&](const BeginEpochRequest& request) { On(message, request); },
                         [&](const EndEpochRequest& request) { On(message, request); },
                         [&](const FetchRequest& request) { On(message, request); },
-                        [&](const ReadRequest& request) { On(message, request); }, [](const auto&) {}},
+                        [&](const ReadRequest& request) { On(message, request); },
+                        [&](const ProbeRequest& request) { On(message, request); },
+                        [&](const VoterChangeRequest& request) { On(message, request); }, [](const auto&) {}},
              message.body);
 }
 
@@ -70,7 +74,9 @@ void CoreImpl::OnResponse(const Message& message) {
                         [&](const BeginEpochResponse& response) { On(message, response); },
                         [&](const EndEpochResponse& response) { On(message, response); },
                         [&](const FetchResponse& response) { On(message, response); },
-                        [&](const ReadResponse& response) { On(message, response); }, [](const auto&) {}},
+                        [&](const ReadResponse& response) { On(message, response); },
+                        [&](const ProbeResponse& response) { On(message, response); },
+                        [&](const VoterChangeResponse& response) { On(message, response); }, [](const auto&) {}},
              message.body);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "raft/control_records.h"
 #include "raft/core_impl.h"
@@ -15,9 +16,6 @@ namespace {
 // One push. Large enough to keep a disk busy, small enough that the high watermark isn't stuck behind it.
 constexpr size_t kPushBytesMax = 1u << 20;
 
-// What this build writes as kraft.version: voter sets in the log (KIP-853).
-constexpr int16_t kKRaftVersion = 1;
-
 }  // namespace
 
 // ---- Appending --------------------------------------------------------------------------------------
@@ -25,6 +23,13 @@ constexpr int16_t kKRaftVersion = 1;
 absl::StatusOr<Offset> CoreImpl::Propose(Instant now, absl::Span<const absl::string_view> records, int64_t wall_ms) {
   Begin(now);
   if (role_ != ReplicaRole::kLeader) return NotLeaderError();
+  if (transferring()) {
+    StatusDetail detail;
+    detail.reason = Reason::kLeadershipLost;
+    detail.outcome = Outcome::kNotApplied;
+    detail.leader = LeaderHint{transfer_->target.id, epoch_, Endpoint()};
+    return MakeError(detail, absl::StrCat("leadership is being handed over to node ", transfer_->target.id.value()));
+  }
   return AppendAsLeader(BatchKind::kData, records, wall_ms);
 }
 
@@ -52,7 +57,7 @@ void CoreImpl::AppendLeaderChange(const std::vector<ReplicaKey>& granting) {
   if (!log_.has_voters_record()) {
     // The first leader writes the configured voters down; from here on the log says who votes (KIP-853).
     records.push_back(EncodeControlRecord(KRaftVersion{kKRaftVersion}));
-    records.push_back(EncodeControlRecord(VotersRecord{voters_in_force().voters()}));
+    records.push_back(EncodeControlRecord(VotersRecord{voters_in_force().voters(), voters_in_force().removed()}));
   }
   const std::vector<absl::string_view> views(records.begin(), records.end());
   absl::StatusOr<Offset> appended = AppendAsLeader(BatchKind::kControl, views, /*wall_ms=*/0);
@@ -98,6 +103,7 @@ void CoreImpl::On(const Message& message, const FetchRequest& request) {
   if (replica == nullptr) return refuse(PeerError::kShuttingDown);
   if (replica->fenced()) return refuse(PeerError::kFencedReplica);
 
+  replica->priority = request.priority;
   switch (replica->Classify(message, request)) {
     case raft::Progress::Arrival::kStale:
       return;
@@ -286,7 +292,10 @@ void CoreImpl::RunLeaderTimers() {
   if (now_ >= quorum_deadline_) {
     // Contacts only get newer: until the last computed deadline there was nothing to compute.
     quorum_deadline_ = MajorityContact() + timing_.CheckQuorum();
-    if (now_ >= quorum_deadline_) return BecomeResigned(/*requested=*/false);
+    if (now_ >= quorum_deadline_) {
+      QUORATE_MARK("C-18");
+      return BecomeResigned(/*requested=*/false);
+    }
   }
   if (DiskHangs()) return BecomeResigned(/*requested=*/false);
   if (now_ >= leader_tick_at_) SendBeginEpoch();
@@ -295,7 +304,7 @@ void CoreImpl::RunLeaderTimers() {
 bool CoreImpl::DiskHangs() const {
   // The followers hear such a leader and would keep it for ever, though every proposal waits for one disk more than
   // it has to. Alone, there is nobody to hand over to.
-  return log_.durable_end() < log_.end_offset() && now_ - disk_moved_at_ >= timing_.Fetch() &&
+  return log_.durable_end() < log_.end_offset() && now_ - disk_moved_at_ >= timing_.DiskStall() &&
          !voters_in_force().IsSoleVoter(config_.self);
 }
 

@@ -1,6 +1,7 @@
 #include "raft/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "quorate/limits.h"
 
@@ -80,6 +81,15 @@ Progress* ReplicaTable::FindOrAdd(const ReplicaKey& key, const VoterSet& voters,
   if (replicas_.size() >= limits::kObserversMax) ExpireObservers(voters, now);
   if (replicas_.size() >= limits::kObserversMax) return nullptr;
   return &replicas_[key];
+}
+
+void ReplicaTable::AdoptKeys(const VoterSet& voters) {
+  for (const Voter& voter : voters.voters()) {
+    const auto old = replicas_.find(ReplicaKey{voter.key.id, DirectoryId()});
+    if (old == replicas_.end() || old->first == voter.key) continue;
+    replicas_.insert_or_assign(voter.key, std::move(old->second));
+    replicas_.erase(old);
+  }
 }
 
 const Progress* ReplicaTable::Find(const ReplicaKey& key) const {

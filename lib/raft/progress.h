@@ -29,6 +29,7 @@
 #include "quorate/environment.h"
 #include "quorate/messages.h"
 #include "quorate/types.h"
+#include "quorate/voter_change.h"
 #include "raft/voter_set.h"
 
 namespace quorate::raft {
@@ -78,6 +79,7 @@ class Progress {
   bool begin_acknowledged = false;    // it knows that we lead
   std::optional<Instant> begin_sent;  // BeginEpoch, last time
   std::optional<Instant> last_fetch;
+  uint8_t priority = kPriorityDefault;  // as its last fetch said
   std::optional<Instant> last_caught_up;
 
  private:
@@ -112,6 +114,8 @@ class ReplicaTable {
   // The entry for a fetching replica, or null when there are too many observers. Observers that were silent for
   // kObserverExpiry make room.
   Progress* FindOrAdd(const ReplicaKey& key, const VoterSet& voters, Instant now);
+  // A voter whose directory wasn't recorded before is found under its full key from now on.
+  void AdoptKeys(const VoterSet& voters);
   [[nodiscard]] const Progress* Find(const ReplicaKey& key) const;
   void ExpireObservers(const VoterSet& voters, Instant now);
 

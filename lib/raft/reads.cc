@@ -30,6 +30,7 @@ void CoreImpl::CancelRead(uint64_t id) { reads_.Cancel(id); }
 
 void CoreImpl::RunReads() {
   if (role_ == ReplicaRole::kLeader) {
+    if (transferring()) return;  // M-29: like writes; the reads wait for how it ends
     FinishLeaderRound();
     StartLeaderRound();
     FinishLeaderRound();  // a sole voter is its own majority

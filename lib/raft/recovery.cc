@@ -19,7 +19,7 @@ absl::Status Recovery::Visit(const Batch& batch) {
   }
   auto sets = VoterSetsIn(batch);
   if (!sets.ok()) return sets.status();
-  for (auto& [offset, voters] : *sets) state_.voters.push_back({offset, voters.voters(), {}});
+  for (auto& [offset, voters] : *sets) state_.voters.push_back({offset, voters.voters(), voters.removed()});
   if (!end_.has_value() || batch.epoch() > end_->epoch) state_.epochs.push_back({batch.epoch(), batch.base_offset()});
   end_ = LogPosition{batch.epoch(), batch.end_offset()};
   return absl::OkStatus();

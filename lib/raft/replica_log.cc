@@ -21,7 +21,7 @@ ReplicaLog::ReplicaLog(const RecoveredState& recovered, VoterSet initial_voters,
   if (recovered.snapshot.has_value()) voters_.ResetTo(recovered.snapshot->voters);
   const Offset known = voters_.AsOf(Offset(INT64_MAX)).offset;
   for (const RecoveredState::VotersAt& at : recovered.voters) {
-    if (at.offset > known) voters_.Append(at.offset, VoterSet(at.voters), at.removed);
+    if (at.offset > known) voters_.Append(at.offset, VoterSet(at.voters, at.removed));
   }
 }
 

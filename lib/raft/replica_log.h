@@ -35,6 +35,7 @@ class ReplicaLog {
   [[nodiscard]] Offset durable_end() const { return durable_end_; }
   [[nodiscard]] uint64_t generation() const { return generation_; }
   [[nodiscard]] const VoterSet& voters() const { return voters_.Latest(); }
+  [[nodiscard]] const VoterSet* voters_before(Offset committed) const { return voters_.BeforeUncommitted(committed); }
   [[nodiscard]] bool has_voters_record() const { return voters_.has_record(); }
   [[nodiscard]] const VoterHistory& voter_history() const { return voters_; }
   [[nodiscard]] const EpochIndex& epochs() const { return epochs_; }

@@ -2,6 +2,7 @@
 // the event returns, so nobody sees a new epoch with an old role (M-11); what is sent about it waits in the outbox
 // until it is stored (M-01).
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +12,9 @@ namespace quorate::raft {
 
 void CoreImpl::LeaveRole() {
   if (role_ == ReplicaRole::kLeader) {
-    FailReads(Reason::kLeadershipLost, absl::StrCat("leadership of epoch ", epoch_.value(), " was lost"));
+    const std::string why = absl::StrCat("leadership of epoch ", epoch_.value(), " was lost");
+    FailReads(Reason::kLeadershipLost, why);
+    FailChange(Reason::kLeadershipLost, why);
   } else {
     FailReads(Reason::kNoLeader, absl::StrCat("the leader of epoch ", epoch_.value(), " was lost sight of"));
   }
@@ -36,6 +39,7 @@ void CoreImpl::EnterEpoch(Epoch epoch, ReplicaKey vote, const LeaderInfo& leader
   leader_gone_ = false;
   leader_deposed_ = false;
   leader_heard_.reset();
+  silence_.Reset();
   read_round_seen_ = 0;
   peers_may_have_changed_ = true;
   StoreElection();
@@ -82,6 +86,7 @@ void CoreImpl::BecomeFollower(Epoch epoch, const LeaderInfo& leader) {
     leader_ = leader;
     leader_gone_ = false;
     leader_heard_.reset();
+    silence_.Reset();
     read_round_seen_ = 0;
     peers_may_have_changed_ = true;
   }
@@ -128,18 +133,36 @@ void CoreImpl::BecomeLeader() {
   SendBeginEpoch();
 }
 
+std::vector<ReplicaKey> CoreImpl::Successors() const {
+  struct Place {
+    bool chosen;  // by a transfer
+    Offset end;
+    uint8_t priority;
+    ReplicaKey key;
+  };
+  std::vector<Place> places;
+  for (const ReplicaKey& key : OtherVoters()) {
+    const raft::Progress* replica = replicas_.Find(key);
+    const uint8_t priority = replica == nullptr ? kPriorityDefault : replica->priority;
+    if (priority == kPriorityNever) continue;
+    const bool chosen = transfer_.has_value() && transfer_->target == key;
+    places.push_back({chosen, replica == nullptr ? kNoOffset : replica->durable_end(), priority, key});
+  }
+  // Who lacks records can't win; between two that don't, the operator's wish decides.
+  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.chosen, a.end, a.priority) > std::tie(b.chosen, b.end, b.priority);
+  });
+  std::vector<ReplicaKey> keys;
+  for (const Place& place : places) keys.push_back(place.key);
+  return keys;
+}
+
 void CoreImpl::BecomeResigned(bool requested) {
   Resignation resignation;
   resignation.requested = requested;
   resignation.hand_over_until = now_ + timing_.HandOver();
-  std::vector<std::pair<Offset, ReplicaKey>> others;
-  for (const ReplicaKey& key : OtherVoters()) {
-    const raft::Progress* replica = replicas_.Find(key);
-    others.emplace_back(replica == nullptr ? kNoOffset : replica->durable_end(), key);
-    resignation.untold.insert(key);
-  }
-  std::stable_sort(others.begin(), others.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  for (const auto& [end, key] : others) resignation.successors.push_back(key);
+  resignation.successors = Successors();
+  for (const ReplicaKey& key : OtherVoters()) resignation.untold.insert(key);
   LeaveRole();
   role_ = ReplicaRole::kResigned;
   election_deadline_ = shutting_down_ ? Instant::Infinite() : now_ + timing_.Election();

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 #include "quorate/quorum_types.h"
+#include "quorate/voter_change.h"
 
 namespace quorate::raft {
 
@@ -37,10 +38,12 @@ class Timing {
   }
   // Without a word from the leader for so long, a follower takes it for gone.
   [[nodiscard]] absl::Duration Fetch() const { return t_.fetch; }
-  // A follower that heard the leader within this time refuses pre-votes against it (KIP-996's liveness check). Half
-  // the fetch timeout: well above the rhythm of keep-alives, well below the time at which the first
-  // follower gives up, so that it finds the others ready and a failover isn't the slower of two timeouts.
-  [[nodiscard]] absl::Duration MinimumSilence() const { return t_.fetch / 2; }
+  // ... or sooner: the bounds of the silence that it waits for are these and Fetch() (raft/silence.h).
+  [[nodiscard]] absl::Duration SilenceMin() const {
+    return std::clamp(t_.silence_min, absl::Milliseconds(1), t_.fetch);
+  }
+  // A follower with nothing else to say asks for a sign of life: five times within the shortest silence that counts.
+  [[nodiscard]] absl::Duration KeepAlive() const { return std::min(SilenceMin() / 5, Resend()); }
   // Without fetches of a majority for so long, a leader resigns (M-09).
   [[nodiscard]] absl::Duration CheckQuorum() const { return t_.fetch; }
   // A leader reminds voters that don't fetch that it leads.
@@ -48,6 +51,23 @@ class Timing {
   // Messages get lost: what has no answer is sent again, and a silent follower asks for a sign of life. Several
   // tries fit into each timeout that they prevent.
   [[nodiscard]] absl::Duration Resend() const { return t_.fetch / 6; }
+  // A leader whose disk accepted nothing for so long resigns (F-D12).
+  [[nodiscard]] absl::Duration DiskStall() const { return t_.disk_stall; }
+  // A voter whose priority is below the highest lets those with a higher one go first: longer than the longest Stagger,
+  // and by more the lower it is. No luck in it: it is the same each time, so that the higher one always wins.
+  [[nodiscard]] absl::Duration PriorityStagger(uint8_t priority) const {
+    if (priority >= kPriorityMax) return absl::ZeroDuration();
+    return 2 * kStaggerBase + kStaggerBase * (kPriorityMax - priority);
+  }
+  // Changes of the voter set. How long an endpoint is asked who it is; how short the last round of catching up must be
+  // (thesis section 4.2.1); without a fetch for how long a newcomer isn't there; what is advised to who was refused.
+  [[nodiscard]] absl::Duration Probe() const { return 2 * t_.request; }
+  [[nodiscard]] absl::Duration CatchUpRound() const { return t_.election; }
+  [[nodiscard]] absl::Duration NewcomerSilence() const { return 5 * t_.fetch; }
+  [[nodiscard]] absl::Duration RetryChange() const { return t_.fetch; }
+  // A replica's own wishes: how often it repeats them (KRaft: the fetch timeout), how long the leader tries.
+  [[nodiscard]] absl::Duration WishPeriod() const { return 2 * t_.fetch; }
+  [[nodiscard]] absl::Duration PeerChange() const { return absl::Seconds(30); }
   // Between two peers asked for the leader: quickly for the first round of all of them, then ever slower.
   [[nodiscard]] absl::Duration Discovery(uint64_t rounds) const {
     return std::min(t_.retry_backoff * (int64_t{1} << std::min<uint64_t>(rounds, 10)), t_.fetch / 2);

@@ -3,14 +3,22 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/simulation.h"
+
 namespace quorate::raft {
 
-void VoterHistory::Append(Offset offset, VoterSet voters, std::vector<ReplicaKey> removed) {
-  entries_.push_back({offset, std::move(voters), std::move(removed)});
-}
+void VoterHistory::Append(Offset offset, VoterSet voters) { entries_.push_back({offset, std::move(voters)}); }
 
 void VoterHistory::TruncateTo(Offset end) {
-  while (!entries_.empty() && entries_.back().offset >= end) entries_.pop_back();
+  while (!entries_.empty() && entries_.back().offset >= end && !QUORATE_MUTANT("M-33")) {
+    QUORATE_MARK("C-13");
+    entries_.pop_back();
+  }
+}
+
+const VoterSet* VoterHistory::BeforeUncommitted(Offset committed) const {
+  if (entries_.empty() || entries_.back().offset < committed) return nullptr;
+  return entries_.size() == 1 ? &initial_ : &entries_[entries_.size() - 2].voters;
 }
 
 void VoterHistory::TrimTo(Offset start) {
@@ -21,13 +29,13 @@ void VoterHistory::TrimTo(Offset start) {
 
 void VoterHistory::ResetTo(const RecoveredState::VotersAt& voters) {
   entries_.clear();
-  if (voters.offset != kNoOffset) Append(voters.offset, VoterSet(voters.voters), voters.removed);
+  if (voters.offset != kNoOffset) Append(voters.offset, VoterSet(voters.voters, voters.removed));
 }
 
 RecoveredState::VotersAt VoterHistory::AsOf(Offset end) const {
   const auto last = std::find_if(entries_.rbegin(), entries_.rend(), [end](const Entry& e) { return e.offset < end; });
   if (last == entries_.rend()) return {kNoOffset, initial_.voters(), {}};
-  return {last->offset, last->voters.voters(), last->removed};
+  return {last->offset, last->voters.voters(), last->voters.removed()};
 }
 
 }  // namespace quorate::raft

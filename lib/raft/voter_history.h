@@ -24,7 +24,7 @@ class VoterHistory {
   explicit VoterHistory(VoterSet initial) : initial_(std::move(initial)) {}
 
   // A record at `offset`, above all others.
-  void Append(Offset offset, VoterSet voters, std::vector<ReplicaKey> removed = {});
+  void Append(Offset offset, VoterSet voters);
   // Forgets the records at and above `end`, which is not below the log's start.
   void TruncateTo(Offset end);
   // The log begins at `start` from now on: of the records below only the last is of any use.
@@ -33,10 +33,9 @@ class VoterHistory {
   void ResetTo(const RecoveredState::VotersAt& voters);
 
   [[nodiscard]] const VoterSet& Latest() const { return entries_.empty() ? initial_ : entries_.back().voters; }
-  // Replicas that were removed, as the latest record says, the oldest first (M-36).
-  [[nodiscard]] const std::vector<ReplicaKey>& Removed() const {
-    return entries_.empty() ? initial_removed_ : entries_.back().removed;
-  }
+  // The set before the latest record, while that lies at or above `committed`; null: the latest set is committed, or
+  // was configured.
+  [[nodiscard]] const VoterSet* BeforeUncommitted(Offset committed) const;
   [[nodiscard]] bool has_record() const { return !entries_.empty(); }
   // What was in force at `end`, which is not below the log's start: by the last record before it.
   [[nodiscard]] RecoveredState::VotersAt AsOf(Offset end) const;
@@ -45,11 +44,9 @@ class VoterHistory {
   struct Entry {
     Offset offset;
     VoterSet voters;
-    std::vector<ReplicaKey> removed;
   };
   VoterSet initial_;
-  std::vector<ReplicaKey> initial_removed_;  // nobody
-  std::vector<Entry> entries_;               // ascending
+  std::vector<Entry> entries_;  // ascending
 };
 
 }  // namespace quorate::raft

@@ -9,7 +9,8 @@
 
 namespace quorate::raft {
 
-VoterSet::VoterSet(std::vector<Voter> voters) : voters_(std::move(voters)) {
+VoterSet::VoterSet(std::vector<Voter> voters, std::vector<ReplicaKey> removed)
+    : voters_(std::move(voters)), removed_(std::move(removed)) {
   std::sort(voters_.begin(), voters_.end(), [](const Voter& a, const Voter& b) { return a.key < b.key; });
 }
 
@@ -31,6 +32,10 @@ absl::Status VoterSet::Check(const std::vector<Voter>& voters) {
     }
   }
   return absl::OkStatus();
+}
+
+bool VoterSet::WasRemoved(const ReplicaKey& key) const {
+  return std::find(removed_.begin(), removed_.end(), key) != removed_.end();
 }
 
 const Voter* VoterSet::Find(const ReplicaKey& key) const {

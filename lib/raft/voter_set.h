@@ -1,6 +1,10 @@
 // Who votes: one configuration of the quorum, sorted by replica key, so that whoever iterates it does so in the
 // same order everywhere (determinism), and each node id at most once (M-37).
 //
+// It also remembers who was removed (M-36): a removed replica that still runs must not let itself in again. That is
+// part of the configuration and not of a table of its own, so that it is replicated, rolled back and put into snapshots
+// with it.
+//
 // Membership is by replica key, not by node id: a replaced disk is a different voter (KIP-853). A directory
 // id that is not recorded, on either side, matches any.
 #ifndef QUORATE_RAFT_VOTER_SET_H_
@@ -18,12 +22,16 @@ class VoterSet {
  public:
   VoterSet() = default;
   // Sorts. A set that Check refuses must not get here.
-  explicit VoterSet(std::vector<Voter> voters);
+  explicit VoterSet(std::vector<Voter> voters, std::vector<ReplicaKey> removed = {});
 
   // Ids are unique and not negative, counts are within limits.h.
   static absl::Status Check(const std::vector<Voter>& voters);
 
   [[nodiscard]] const std::vector<Voter>& voters() const { return voters_; }
+  // The oldest first; at most limits::kRemovedVotersMax.
+  [[nodiscard]] const std::vector<ReplicaKey>& removed() const { return removed_; }
+  // Exactly this replica, on this directory, was removed and not added since.
+  [[nodiscard]] bool WasRemoved(const ReplicaKey& key) const;
   [[nodiscard]] size_t size() const { return voters_.size(); }
   [[nodiscard]] bool empty() const { return voters_.empty(); }
   // The voter that `key` names, or null.
@@ -36,6 +44,7 @@ class VoterSet {
 
  private:
   std::vector<Voter> voters_;
+  std::vector<ReplicaKey> removed_;
 };
 
 }  // namespace quorate::raft

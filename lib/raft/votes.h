@@ -23,6 +23,8 @@ class VoteTally {
   // The answer of `voter`; ignored when it is no voter or has answered before.
   void Record(const ReplicaKey& voter, bool granted);
 
+  // How many may answer.
+  [[nodiscard]] size_t size() const { return answers_.size(); }
   // A majority granted.
   [[nodiscard]] bool Won() const;
   // So many refused that no majority can grant any more. Once somebody refused, whom we can't reach counts as

@@ -88,12 +88,12 @@ TEST_CASE("M-40: the voter set as of an offset is that of the last record before
         history.TrimTo(Offset(start));
       } else {
         const int other = static_cast<int>(2 + random.Below(50));
-        history.Append(Offset(end), Voters({1, other}), {OneCore::Key(other + 1)});
+        history.Append(Offset(end), VoterSet(Voters({1, other}).voters(), {OneCore::Key(other + 1)}));
         twin.push_back({Offset(end), Voters({1, other}).voters(), {OneCore::Key(other + 1)}});
         end += static_cast<int64_t>(1 + random.Below(3));
       }
       REQUIRE(history.Latest().voters() == twin.back().voters);
-      REQUIRE(history.Removed() == twin.back().removed);
+      REQUIRE(history.Latest().removed() == twin.back().removed);
       for (int64_t as_of = start; as_of <= end; ++as_of) {
         const auto expected = std::find_if(twin.rbegin(), twin.rend(),
                                            [as_of](const auto& record) { return record.offset < Offset(as_of); });

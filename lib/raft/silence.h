@@ -1,0 +1,72 @@
+// How long a follower waits in silence before it takes its leader for gone.
+//
+// The intuition. A follower that has heard nothing for a while asks for a sign of life, and a healthy leader answers at
+// once. So the longest gap between two signs, in a short window of time, is the rhythm of asking plus what the network,
+// both schedulers and both event loops add to it. On an idle machine that addition is nothing, and five missed beats
+// are proof enough. On a machine whose cores are all busy, or over a network that hiccups, beats come late, and the
+// same silence proves nothing. A fixed timeout has to be chosen for the worst of these, and then every hung leader
+// costs that much on the best.
+//
+// So we measure how late the signs come, as TCP measures round trips (Jacobson 1988; the phi accrual detector of
+// Hayashibara et al., 2004, is the same thought with a distribution instead of two numbers): a mean of the lateness and
+// its mean deviation, and we wait two beats, plus the mean, plus four deviations - within bounds that the operator
+// sets, because a measurement that has gone astray must neither depose a healthy leader nor keep a dead one.
+//
+// Details that matter:
+//  - A sample is the longest gap in a window of one beat, not each gap: under load signs come by the thousand, and
+//  their
+//    tiny gaps would talk the estimate down just before the load ends.
+//  - Up quickly, down slowly. One late beat says "be careful" now; only many punctual ones say that it is over.
+//  - A single gap counts at most as much as the present timeout. Else one pause of a second would blind us for a
+//  minute.
+//  - A pause of *ours* isn't the leader's silence: the driver says so, and that gap is not sampled.
+//  - Until some beats were heard from a leader, the answer is the upper bound.
+//
+// Which of several followers is right doesn't matter much: whoever is too quick asks for pre-votes, is refused by those
+// who hear the leader, and goes on.
+//
+// Single-threaded. No clock, no randomness.
+#ifndef QUORATE_RAFT_SILENCE_H_
+#define QUORATE_RAFT_SILENCE_H_
+
+#include <optional>
+
+#include "absl/time/time.h"
+#include "quorate/environment.h"
+
+namespace quorate::raft {
+
+class SilenceDetector {
+ public:
+  // The answer stays in [shortest, longest]; `beat` is how often a silent leader is asked.
+  SilenceDetector(absl::Duration shortest, absl::Duration longest, absl::Duration beat);
+
+  // Another leader: nothing is known of its rhythm.
+  void Reset();
+  // A sign of life.
+  void Heard(Instant now);
+  // We were paused, or not listening: the gap that runs says nothing.
+  void Interrupted() { last_.reset(); }
+
+  [[nodiscard]] absl::Duration Timeout() const { return timeout_; }
+
+ private:
+  static constexpr int kSamplesMin = 8;
+
+  void TakeSample();
+
+  const absl::Duration shortest_;
+  const absl::Duration longest_;
+  const absl::Duration beat_;
+  absl::Duration timeout_;
+  std::optional<Instant> last_;
+  Instant window_begun_;
+  absl::Duration longest_gap_;  // in this window
+  int samples_ = 0;
+  absl::Duration mean_;       // of the lateness: how much the longest gap exceeds a beat
+  absl::Duration deviation_;  // from that mean
+};
+
+}  // namespace quorate::raft
+
+#endif  // QUORATE_RAFT_SILENCE_H_
