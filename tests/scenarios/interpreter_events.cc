@@ -1,0 +1,363 @@
+// Commands about time, messages, and what is asked of the cores.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "scenarios/interpreter.h"
+
+namespace quorate::scenarios {
+namespace {
+
+absl::Status Unending() {
+  return absl::InternalError("messages go back and forth without an end: the nodes talk each other into a loop");
+}
+
+// How long a question may wait when the script doesn't say.
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+// Takes "within TIME" off the end of `words`.
+absl::StatusOr<absl::Duration> TakeWithin(absl::Span<const std::string>* words) {
+  if (words->size() < 2 || (*words)[words->size() - 2] != "within") return kPatience;
+  const auto duration = ParseDuration(words->back());
+  *words = words->subspan(0, words->size() - 2);
+  return duration;
+}
+
+}  // namespace
+
+// ---- Time ---------------------------------------------------------------------------------------------
+
+absl::Status Interpreter::Tick(Words words) {
+  const auto duration = ParseDuration(words[0]);
+  if (!duration.ok()) return duration.status();
+  const auto nodes = NodesOf(words.subspan(1));
+  if (!nodes.ok()) return nodes.status();
+  world_->Tick(*nodes, *duration);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Campaign(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  if (!world_->Campaign(**node)) {
+    return absl::FailedPreconditionError(absl::StrCat("node ", words[0], " doesn't stand, however long it waits"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Elect(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  world_->SetQuiet(true);
+  const absl::Status stood = Campaign(words);
+  const bool quiet = stood.ok() && world_->Stabilize();
+  world_->SetQuiet(false);
+  if (!stood.ok()) return stood;
+  if (!quiet) return Unending();
+  if ((*node)->core->role() != ReplicaRole::kLeader) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("node ", words[0], " wasn't elected:\n", absl::StrJoin(world_->TakeLines(), "\n")));
+  }
+  // The way there is told by scripts of its own; here only where it led.
+  for (const std::string& line : world_->TakeLines()) {
+    if (line.find(" cuts ") != std::string::npos || line.find(" halts") != std::string::npos) world_->Say(line);
+  }
+  const raft::Core& core = *(*node)->core;
+  world_->Say(absl::StrCat("  ", words[0], " leads e", core.epoch().value(), ", all is committed up to ",
+                           core.high_watermark().value()));
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::RunFor(Words words) {
+  const auto duration = ParseDuration(words[0]);
+  if (!duration.ok()) return duration.status();
+  world_->SetQuiet(true);
+  const bool quiet = world_->Run(*duration);
+  world_->SetQuiet(false);
+  return quiet ? absl::OkStatus() : Unending();
+}
+
+// ---- Messages -----------------------------------------------------------------------------------------
+
+absl::Status Interpreter::Deliver(Words words) {
+  const auto selection = Selection::Parse(words);
+  if (!selection.ok()) return selection.status();
+  // What is on its way now; the answers wait for another command.
+  const auto packets = world_->network().Select(*selection, /*held=*/false);
+  if (packets.empty()) return absl::FailedPreconditionError("no such message is on its way");
+  for (const auto& packet : packets) world_->Deliver(packet);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Drop(Words words) {
+  const auto selection = Selection::Parse(words);
+  if (!selection.ok()) return selection.status();
+  auto packets = world_->network().Select(*selection, /*held=*/false);
+  if (packets.empty() && !words.empty()) packets = world_->network().Select(*selection, /*held=*/true);
+  // To drop whatever there is, be it nothing, is fine; to name what isn't there is a mistake.
+  if (packets.empty() && !words.empty()) return absl::FailedPreconditionError("no such message is on its way");
+  for (const auto& packet : packets) world_->network().Take(packet);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Duplicate(Words words) {
+  const auto selection = Selection::Parse(words);
+  if (!selection.ok()) return selection.status();
+  auto packets = world_->network().Select(*selection, /*held=*/false);
+  if (packets.empty()) packets = world_->network().Select(*selection, /*held=*/true);
+  if (packets.empty()) return absl::FailedPreconditionError("no such message is on its way");
+  for (const auto& packet : packets) world_->network().Duplicate(packet);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Reorder(Words words) {
+  const auto equals = std::find(words.begin(), words.end(), "=");
+  const auto which = static_cast<size_t>(equals - words.begin());
+  const auto selection = Selection::Parse(words.subspan(0, which));
+  if (!selection.ok()) return selection.status();
+  const auto packets = world_->network().Select(*selection, /*held=*/false);
+  if (packets.size() < 2) return absl::FailedPreconditionError("fewer than two such messages are on their way");
+  auto order = packets;
+  std::reverse(order.begin(), order.end());
+  if (which < words.size()) {
+    order.clear();
+    for (const std::string& word : words.subspan(which + 1)) {
+      const auto n = ParseNumber(word);
+      if (!n.ok()) return n.status();
+      if (*n < 1 || static_cast<size_t>(*n) > packets.size()) {
+        return absl::InvalidArgumentError(absl::StrCat("there are ", packets.size(), " such messages"));
+      }
+      order.push_back(packets[static_cast<size_t>(*n) - 1]);
+    }
+    const auto is_in = [&](const auto& packet) { return std::find(order.begin(), order.end(), packet) != order.end(); };
+    if (order.size() != packets.size() || !std::all_of(packets.begin(), packets.end(), is_in)) {
+      return absl::InvalidArgumentError("the new order must name each of the messages once");
+    }
+  }
+  world_->network().Arrange(packets, order);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Hold(Words words) {
+  const auto selection = Selection::Parse(words);
+  if (!selection.ok()) return selection.status();
+  world_->network().Hold(*selection);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Release(Words words) {
+  const auto selection = Selection::Parse(words);
+  if (!selection.ok()) return selection.status();
+  world_->network().Release(*selection);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Stabilize(Words words) {
+  const bool verbose = !words.empty();
+  if (verbose && words[0] != "verbose") return absl::InvalidArgumentError("write: stabilize [verbose]");
+  world_->SetQuiet(!verbose);
+  const bool quiet = world_->Stabilize();
+  world_->SetQuiet(false);
+  return quiet ? absl::OkStatus() : Unending();
+}
+
+absl::Status Interpreter::Network(Words) {
+  world_->SayNetwork();
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Connect(Words words) {
+  std::optional<int> from;
+  std::optional<int> to;
+  if (const absl::Status link = ParseLink(words[0], &from, &to); !link.ok()) return link;
+  const auto node = NodeOf(absl::StrCat(from.value_or(0)));
+  const auto peer = NodeOf(absl::StrCat(to.value_or(0)));
+  if (!node.ok()) return node.status();
+  if (!peer.ok()) return peer.status();
+  world_->Connect(**node, **peer);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Disconnect(Words words) {
+  std::optional<int> from;
+  std::optional<int> to;
+  if (const absl::Status link = ParseLink(words[0], &from, &to); !link.ok()) return link;
+  const auto peer = NodeOf(absl::StrCat(to.value_or(0)));
+  if (!peer.ok()) return peer.status();
+  for (const auto& node : world_->nodes()) {
+    if (node->id == from.value_or(node->id) && node->id != (*peer)->id) world_->Disconnect(*node, **peer);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Cut(Words words) {
+  std::optional<int> from;
+  std::optional<int> to;
+  if (const absl::Status link = ParseLink(words[0], &from, &to); !link.ok()) return link;
+  for (const auto& a : world_->nodes()) {
+    for (const auto& b : world_->nodes()) {
+      if (a != b && a->id == from.value_or(a->id) && b->id == to.value_or(b->id)) world_->network().Cut(a->id, b->id);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Isolate(Words words) {
+  const auto node = NodeOf(words[0]);
+  if (!node.ok()) return node.status();
+  for (const auto& peer : world_->nodes()) {
+    if (peer.get() == *node) continue;
+    world_->network().Cut((*node)->id, peer->id);
+    world_->network().Cut(peer->id, (*node)->id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Heal(Words words) {
+  if (words.empty()) {
+    world_->network().HealAll();
+    return absl::OkStatus();
+  }
+  std::optional<int> from;
+  std::optional<int> to;
+  if (const absl::Status link = ParseLink(words[0], &from, &to); !link.ok()) return link;
+  for (const auto& a : world_->nodes()) {
+    for (const auto& b : world_->nodes()) {
+      if (a->id == from.value_or(a->id) && b->id == to.value_or(b->id)) world_->network().Heal(a->id, b->id);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// ---- What is asked of the cores -----------------------------------------------------------------------
+
+absl::Status Interpreter::Propose(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  absl::Status refused;
+  world_->Do(**node, [&](raft::Core& core, Instant now) {
+    const absl::string_view view = words[1];
+    refused = core.Propose(now, absl::MakeConstSpan(&view, 1), 0).status();
+  });
+  if (!refused.ok()) world_->Say(absl::StrCat("  ", words[0], " refuses: ", scenarios::Words::Of(refused)));
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Read(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  world_->Read(**node);
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::ChangeVoter(VoterChange change, Node& leader, Words options) {
+  const auto within = TakeWithin(&options);
+  if (!within.ok()) return within.status();
+  bool dry_run = false;
+  for (const std::string& word : options) {
+    if (word == "dry-run") {
+      dry_run = true;
+    } else if (word == "automatic") {
+      change.automatic = true;
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat("unknown option \"", word, "\""));
+    }
+  }
+  const uint64_t id = ++last_change_;
+  world_->Do(leader,
+             [&](raft::Core& core, Instant now) { core.RequestVoterChange(now, id, change, now + *within, dry_run); });
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::AddVoter(Words words) {
+  const auto node = NodeOf(words[0]);
+  const auto leader = RunningNode(words[1]);
+  if (!node.ok()) return node.status();
+  if (!leader.ok()) return leader.status();
+  const raft::CoreConfig& config = (*node)->config;
+  return ChangeVoter(VoterChange{VoterChange::Kind::kAdd, Voter{config.self, config.advertised_endpoints, 0, 1}, false},
+                     **leader, words.subspan(2));
+}
+
+absl::Status Interpreter::RemoveVoter(Words words) {
+  const auto node = NodeOf(words[0]);
+  const auto leader = RunningNode(words[1]);
+  if (!node.ok()) return node.status();
+  if (!leader.ok()) return leader.status();
+  // The replica that votes under that id: after a wiped disk it isn't the one that runs there.
+  ReplicaKey key = (*node)->config.self;
+  for (const Voter& voter : (*leader)->core->voters()) {
+    if (voter.key.id == key.id) key = voter.key;
+  }
+  return ChangeVoter(VoterChange{VoterChange::Kind::kRemove, Voter{key, {}, 0, 1}, false}, **leader, words.subspan(2));
+}
+
+absl::Status Interpreter::UpdateVoter(Words words) {
+  const auto node = NodeOf(words[0]);
+  const auto leader = RunningNode(words[1]);
+  if (!node.ok()) return node.status();
+  if (!leader.ok()) return leader.status();
+  (*node)->config.advertised_endpoints = {Endpoint{"CONTROLLER", words[2], 9093}};
+  const raft::CoreConfig& config = (*node)->config;
+  return ChangeVoter(
+      VoterChange{VoterChange::Kind::kUpdate, Voter{config.self, config.advertised_endpoints, 0, 1}, false}, **leader,
+      {});
+}
+
+absl::Status Interpreter::Transfer(Words words) {
+  const auto leader = RunningNode(words[0]);
+  if (!leader.ok()) return leader.status();
+  Words rest = words.subspan(1);
+  const auto within = TakeWithin(&rest);
+  if (!within.ok()) return within.status();
+  std::optional<NodeId> to;
+  if (!rest.empty()) {
+    const auto node = NodeOf(rest[0]);
+    if (!node.ok()) return node.status();
+    to = NodeId((*node)->id);
+  }
+  const uint64_t id = ++last_transfer_;
+  world_->Do(**leader, [&](raft::Core& core, Instant now) { core.TransferLeadership(now, id, to, now + *within); });
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Resign(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  world_->Do(**node, [](raft::Core& core, Instant now) { core.Resign(now, /*shutting_down=*/false); });
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Stop(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  world_->Do(**node, [](raft::Core& core, Instant now) { core.Resign(now, /*shutting_down=*/true); });
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Suspect(Words words) {
+  const auto node = RunningNode(words[0]);
+  const auto leader = NodeOf(words[1]);
+  if (!node.ok()) return node.status();
+  if (!leader.ok()) return leader.status();
+  world_->Do(**node, [&](raft::Core& core, Instant now) { core.SuspectLeader(now, NodeId((*leader)->id)); });
+  return absl::OkStatus();
+}
+
+absl::Status Interpreter::Snapshot(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  const auto end = ParseNumber(words[1]);
+  if (!end.ok()) return end.status();
+  Offset trim_to(*end);
+  if (words.size() > 2) {
+    if (words.size() != 4 || words[2] != "trim")
+      return absl::InvalidArgumentError("write: snapshot NODE END [trim OFFSET]");
+    const auto offset = ParseNumber(words[3]);
+    if (!offset.ok()) return offset.status();
+    trim_to = Offset(*offset);
+  }
+  return world_->TakeSnapshot(**node, Offset(*end), trim_to);
+}
+
+}  // namespace quorate::scenarios
