@@ -29,7 +29,8 @@ PartitionInfo Changed(PartitionInfo partition, const PartitionChangeRecord& chan
   return partition;
 }
 
-ImageBuilder::ImageBuilder(MetadataImagePtr base) : base_(std::move(base)), state_(base_->state()) {}
+ImageBuilder::ImageBuilder(MetadataImagePtr base, Delta delta)
+    : base_(std::move(base)), keeps_delta_(delta == Delta::kKept), state_(base_->state()) {}
 
 absl::Status ImageBuilder::Replay(const Record& record) {
   return std::visit([this](const auto& r) { return Apply(r); }, record);
@@ -80,14 +81,14 @@ absl::Status ImageBuilder::Apply(const BrokerRegistrationChangeRecord& record) {
 
 absl::Status ImageBuilder::Apply(const TopicRecord& record) {
   absl::Status status = state_.AddTopic(record.id, record.name);
-  if (status.ok()) created_.push_back({record.id, record.name});
+  if (status.ok() && keeps_delta_) created_.push_back({record.id, record.name});
   return status;
 }
 
 // A topic that was also created since the base leaves no trace in the delta.
 absl::Status ImageBuilder::Apply(const RemoveTopicRecord& record) {
   std::optional<Slot> slot = state_.FindTopicSlot(record.id);
-  if (slot) {
+  if (slot && keeps_delta_) {
     auto created = std::find_if(created_.begin(), created_.end(), [&](const auto& t) { return t.id == record.id; });
     if (created != created_.end()) {
       created_.erase(created);
@@ -99,7 +100,7 @@ absl::Status ImageBuilder::Apply(const RemoveTopicRecord& record) {
 }
 
 absl::Status ImageBuilder::Apply(const PartitionRecord& record) {
-  partitions_.push_back(record.id);
+  if (keeps_delta_) partitions_.push_back(record.id);
   return state_.AddPartition(record.id, record.info);
 }
 
@@ -110,7 +111,7 @@ absl::Status ImageBuilder::Apply(const PartitionChangeRecord& record) {
                                       " is changed and doesn't exist"));
   }
   const PartitionState& current = state_.partitions[state_.topics[*topic].SlotOf(record.id.partition)];
-  partitions_.push_back(record.id);
+  if (keeps_delta_) partitions_.push_back(record.id);
   return state_.ChangePartition(record.id, Changed(current.Unpack(), record));
 }
 
@@ -126,14 +127,15 @@ absl::Status ImageBuilder::Apply(const NoOpRecord&) { return absl::OkStatus(); }
 BuiltImage ImageBuilder::Build(MetadataProvenance provenance) && {
   MetadataDelta delta;
   delta.base = base_;
+  delta.everything = !keeps_delta_;
   delta.topics_created = std::move(created_);
   delta.topics_deleted = std::move(deleted_);
   std::erase_if(partitions_, [this](const PartitionId& id) { return !state_.topic_by_id.Contains(id.topic); });
   std::sort(partitions_.begin(), partitions_.end());
   partitions_.erase(std::unique(partitions_.begin(), partitions_.end()), partitions_.end());
   delta.partitions = std::move(partitions_);
-  delta.brokers.assign(brokers_.begin(), brokers_.end());
-  delta.features_changed = features_changed_;
+  if (keeps_delta_) delta.brokers.assign(brokers_.begin(), brokers_.end());
+  delta.features_changed = keeps_delta_ && features_changed_;
   auto image = std::make_shared<const MetadataImage>(std::make_unique<const ImageState>(std::move(state_)), provenance);
   return {std::move(image), std::move(delta)};
 }

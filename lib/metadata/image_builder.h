@@ -37,7 +37,10 @@ struct BuiltImage {
 
 class ImageBuilder {
  public:
-  explicit ImageBuilder(MetadataImagePtr base);
+  // kNone: whoever gets the image compares for himself (MetadataDelta::everything), and nobody has to remember two
+  // million partitions.
+  enum class Delta { kKept, kNone };
+  explicit ImageBuilder(MetadataImagePtr base, Delta delta = Delta::kKept);
 
   // After an error only the destructor may be called.
   absl::Status Replay(const Record& record);
@@ -58,6 +61,7 @@ class ImageBuilder {
   absl::StatusOr<BrokerInfo> Registration(NodeId broker, BrokerEpoch epoch) const;
 
   MetadataImagePtr base_;
+  const bool keeps_delta_;
   ImageState state_;
   std::vector<MetadataDelta::Topic> created_;
   std::vector<MetadataDelta::Topic> deleted_;
