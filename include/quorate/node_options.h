@@ -25,6 +25,7 @@
 #include "quorate/metadata.h"
 #include "quorate/quorum_types.h"
 #include "quorate/types.h"
+#include "quorate/voter_change.h"
 
 namespace quorate {
 
@@ -56,12 +57,20 @@ struct NodeOptions {
   std::vector<Voter> static_voters;
   // controller.quorum.bootstrap.servers: where to ask for the quorum.
   std::vector<Endpoint> bootstrap_servers;
-  QuorumTimeouts timeouts;  // controller.quorum.*.ms
+  QuorumTimeouts timeouts;  // controller.quorum.*.ms, quorate.quorum.*.ms
+  // controller.quorum.auto.join.enable: a controller that is no voter asks to become one (KIP-1186), unless it was
+  // removed before. Controllers only.
+  bool auto_join = false;
+  // quorate.leader.priority: how much this controller wants to lead, 0 (never) to 10 (quorate/voter_change.h).
+  uint8_t leader_priority = kPriorityDefault;
 
   // ---- Data -------------------------------------------------------------------------------------
   std::vector<std::string> log_dirs;            // log.dirs, log.dir
   std::string metadata_log_dir;                 // metadata.log.dir; empty: the first of log_dirs
   uint64_t metadata_segment_bytes = 64u << 20;  // metadata.log.segment.bytes
+  // metadata.log.max.record.bytes.between.snapshots, metadata.log.max.snapshot.interval.ms,
+  // quorate.snapshot.send.bytes.per.second
+  SnapshotPolicy snapshots;
 
   // ---- Brokers ----------------------------------------------------------------------------------
   absl::Duration broker_heartbeat_interval = absl::Milliseconds(2000);      // broker.heartbeat.interval.ms

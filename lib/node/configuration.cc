@@ -272,6 +272,13 @@ void ReadQuorum(PropertiesReader& reader, NodeOptions& options) {
   reader.Milliseconds("controller.quorum.election.backoff.max.ms", 1, &options.timeouts.election_backoff_max);
   reader.Milliseconds("controller.quorum.request.timeout.ms", 1, &options.timeouts.request);
   reader.Milliseconds("controller.quorum.retry.backoff.ms", 1, &options.timeouts.retry_backoff);
+  // Who makes the fetch timeout short means that the leader shall be given up sooner still.
+  options.timeouts.silence_min = std::min(options.timeouts.silence_min, options.timeouts.fetch);
+  reader.Milliseconds("quorate.quorum.silence.min.ms", 1, &options.timeouts.silence_min);
+  reader.Milliseconds("quorate.quorum.disk.stall.ms", 1, &options.timeouts.disk_stall);
+  reader.Boolean("controller.quorum.auto.join.enable", &options.auto_join);
+  reader.Integer("quorate.leader.priority", kPriorityNever, kPriorityMax,
+                 [&](int64_t value) { options.leader_priority = static_cast<uint8_t>(value); });
 }
 
 void ReadData(PropertiesReader& reader, NodeOptions& options) {
@@ -286,6 +293,11 @@ void ReadData(PropertiesReader& reader, NodeOptions& options) {
   reader.Text("metadata.log.dir", &options.metadata_log_dir);
   reader.Integer("metadata.log.segment.bytes", 8 << 20, 1 << 30,
                  [&](int64_t value) { options.metadata_segment_bytes = static_cast<uint64_t>(value); });
+  reader.Integer("metadata.log.max.record.bytes.between.snapshots", 1, INT64_MAX,
+                 [&](int64_t value) { options.snapshots.log_bytes = static_cast<uint64_t>(value); });
+  reader.Milliseconds("metadata.log.max.snapshot.interval.ms", 0, &options.snapshots.interval);
+  reader.Integer("quorate.snapshot.send.bytes.per.second", 0, INT64_MAX,
+                 [&](int64_t value) { options.snapshots.send_bytes_per_second = static_cast<uint64_t>(value); });
 }
 
 void ReadBrokersAndTopics(PropertiesReader& reader, NodeOptions& options) {

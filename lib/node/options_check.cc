@@ -229,6 +229,14 @@ class Checker {
       Problem("controller.quorum.voters", {}, "names ", options_.static_voters.size(), " voters: at most ",
               limits::kVotersMax, " are allowed");
     }
+    if (options_.auto_join && !options_.is_controller) {
+      Problem("controller.quorum.auto.join.enable", {"process.roles"},
+              "is true, but this process is no controller: only a controller can become a voter");
+    }
+    if (options_.leader_priority > kPriorityMax) {
+      Problem("quorate.leader.priority", {}, "is ", int{options_.leader_priority}, ": it must be from ",
+              int{kPriorityNever}, " (never leads) to ", int{kPriorityMax});
+    }
     std::set<NodeId> ids;
     for (const Voter& voter : options_.static_voters) {
       if (!ids.insert(voter.key.id).second) {
@@ -272,6 +280,15 @@ class Checker {
     CheckDuration("controller.quorum.election.backoff.max.ms", options_.timeouts.election_backoff_max, one, hour);
     CheckDuration("controller.quorum.request.timeout.ms", options_.timeouts.request, one, hour);
     CheckDuration("controller.quorum.retry.backoff.ms", options_.timeouts.retry_backoff, one, hour);
+    CheckDuration("quorate.quorum.silence.min.ms", options_.timeouts.silence_min, one, hour);
+    CheckDuration("quorate.quorum.disk.stall.ms", options_.timeouts.disk_stall, one, hour);
+    if (options_.timeouts.silence_min > options_.timeouts.fetch) {
+      Problem("quorate.quorum.silence.min.ms", {"controller.quorum.fetch.timeout.ms"}, "is ",
+              absl::ToInt64Milliseconds(options_.timeouts.silence_min),
+              " ms: it must not be longer than controller.quorum.fetch.timeout.ms (",
+              absl::ToInt64Milliseconds(options_.timeouts.fetch), " ms)");
+    }
+    CheckDuration("metadata.log.max.snapshot.interval.ms", options_.snapshots.interval, absl::ZeroDuration());
     CheckDuration("broker.heartbeat.interval.ms", options_.broker_heartbeat_interval, one);
     CheckDuration("broker.session.timeout.ms", options_.broker_session_timeout, one);
     CheckDuration("initial.broker.registration.timeout.ms", options_.initial_registration_timeout, one);
@@ -325,6 +342,17 @@ std::vector<OptionProblem> QuestionableOptions(const NodeOptions& options) {
         {"controller.quorum.fetch.timeout.ms",
          "is shorter than controller.quorum.election.timeout.ms: a new leader may be given up before it is known",
          {}});
+  }
+  if (options.auto_join && !options.static_voters.empty()) {
+    found.push_back({"controller.quorum.auto.join.enable",
+                     "has no effect together with controller.quorum.voters: such a quorum has the voters that are "
+                     "listed there",
+                     {}});
+  }
+  if (options.snapshots.log_bytes == 0 && options.snapshots.interval == absl::ZeroDuration()) {
+    found.push_back({"metadata.log.max.snapshot.interval.ms",
+                     "is 0, and no snapshots are taken by bytes either: the log grows for ever",
+                     {}});
   }
   return found;
 }

@@ -116,6 +116,65 @@ TEST_CASE("Durations, numbers and switches reach their options") {
   CHECK(result.options->default_replication_factor == 3);
 }
 
+constexpr char kDynamic[] =
+    "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n"
+    "listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\ncontroller.listener.names=CONTROLLER\n"
+    "log.dirs=/d\n";
+
+TEST_CASE("Joining, priority, snapshots and silence reach their options, and have defaults") {
+  const Result plain = Parse(kDynamic);
+  INFO(plain.options.status());
+  REQUIRE(plain.options.ok());
+  CHECK(plain.warnings.empty());
+  CHECK_FALSE(plain.options->auto_join);
+  CHECK(plain.options->leader_priority == kPriorityDefault);
+  CHECK(plain.options->snapshots.log_bytes == 20971520);
+  CHECK(plain.options->snapshots.interval == absl::Hours(1));
+  const Result result = Parse(absl::StrCat(kDynamic,
+                                           "controller.quorum.auto.join.enable=true\nquorate.leader.priority=0\n"
+                                           "metadata.log.max.record.bytes.between.snapshots=4096\n"
+                                           "metadata.log.max.snapshot.interval.ms=0\n"
+                                           "quorate.snapshot.send.bytes.per.second=1000000\n"
+                                           "quorate.quorum.silence.min.ms=90\nquorate.quorum.disk.stall.ms=5000\n"));
+  INFO(result.options.status());
+  REQUIRE(result.options.ok());
+  CHECK(result.warnings.empty());
+  CHECK(result.options->auto_join);
+  CHECK(result.options->leader_priority == kPriorityNever);
+  CHECK(result.options->snapshots.log_bytes == 4096);
+  CHECK(result.options->snapshots.interval == absl::ZeroDuration());
+  CHECK(result.options->snapshots.send_bytes_per_second == 1'000'000);
+  CHECK(result.options->timeouts.silence_min == absl::Milliseconds(90));
+  CHECK(result.options->timeouts.disk_stall == absl::Seconds(5));
+}
+
+TEST_CASE("A fetch timeout below the default of the shortest silence shortens that, too") {
+  const Result result = Parse(absl::StrCat(kDynamic, "controller.quorum.fetch.timeout.ms=100\n"));
+  INFO(result.options.status());
+  REQUIRE(result.options.ok());
+  CHECK(result.options->timeouts.silence_min == absl::Milliseconds(100));
+  const Result contradiction =
+      Parse(absl::StrCat(kDynamic, "controller.quorum.fetch.timeout.ms=100\nquorate.quorum.silence.min.ms=200\n"));
+  REQUIRE_FALSE(contradiction.options.ok());
+  INFO(contradiction.options.status());
+  CHECK(absl::StrContains(contradiction.options.status().message(),
+                          ":8: quorate.quorum.silence.min.ms=200: is 200 ms: it must not be longer than"));
+}
+
+TEST_CASE("Auto-join is for controllers of a dynamic quorum") {
+  const Result broker = Parse(
+      "process.roles=broker\nnode.id=5\ncontroller.quorum.bootstrap.servers=localhost:9093\n"
+      "listeners=PLAINTEXT://localhost:9092\ncontroller.listener.names=CONTROLLER\nlog.dirs=/d\n"
+      "controller.quorum.auto.join.enable=true\n");
+  REQUIRE_FALSE(broker.options.ok());
+  CHECK(absl::StrContains(broker.options.status().message(),
+                          ":7: controller.quorum.auto.join.enable=true: is true, but this process is no controller"));
+  const Result with_static_voters = Parse(absl::StrCat(kCombined, "controller.quorum.auto.join.enable=true\n"));
+  REQUIRE(with_static_voters.options.ok());
+  CHECK(absl::StrContains(with_static_voters.warnings,
+                          ":18: controller.quorum.auto.join.enable has no effect together with "));
+}
+
 struct Bad {
   std::string name;
   std::string text;
@@ -203,6 +262,15 @@ std::vector<Bad> BadFiles() {
       {"bad switch", absl::StrCat(kCombined, "delete.topic.enable=yes\n"), {":18: ", "must be true or false"}},
       {"bad time", absl::StrCat(kCombined, "broker.session.timeout.ms=9s\n"), {":18: ", "whole number from 1"}},
       {"small segment", absl::StrCat(kCombined, "metadata.log.segment.bytes=1024\n"), {"from 8388608"}},
+      {"priority", absl::StrCat(kCombined, "quorate.leader.priority=11\n"), {":18: ", "from 0 to 10"}},
+      {"snapshot bytes",
+       absl::StrCat(kCombined, "metadata.log.max.record.bytes.between.snapshots=0\n"),
+       {":18: ", "from 1 to"}},
+      {"snapshot interval",
+       absl::StrCat(kCombined, "metadata.log.max.snapshot.interval.ms=-1\n"),
+       {":18: ", "from 0 to"}},
+      {"auto-join", absl::StrCat(kCombined, "controller.quorum.auto.join.enable=maybe\n"), {"must be true or false"}},
+      {"own key", absl::StrCat(kCombined, "quorate.leader.prioritty=3\n"), {"did you mean 'quorate.leader.priority'?"}},
       {"no key", absl::StrCat(kCombined, "=value\n"), {":18: ", "no key before the '='"}},
       {"bad escape", absl::StrCat(kCombined, "broker.rack=\\u12\n"), {":18: ", "four hexadecimal digits"}},
   };
