@@ -16,6 +16,7 @@
 #define QUORATE_ADMIN_CLIENT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@
 #include "quorate/quorum_node.h"
 #include "quorate/transport.h"
 #include "quorate/types.h"
+#include "quorate/voter_change.h"
 
 namespace quorate {
 
@@ -55,12 +57,20 @@ struct PartitionDescription {
   std::vector<NodeId> isr;
 };
 
+// `stale`, here and below: the node that answered can't reach a majority of the controllers, and shows what it knew
+// when it last could. What is asked of the active controller (DescribeQuorum, every change) is never stale.
+struct TopicList {
+  std::vector<std::string> names;
+  bool stale = false;
+};
+
 struct TopicDescription {
   std::string name;
   Uuid topic_id;
   absl::Status status;  // UNKNOWN_TOPIC_OR_PARTITION (3) for a name that doesn't exist
   int16_t replication_factor = 0;
   std::vector<PartitionDescription> partitions;
+  bool stale = false;
 };
 
 struct BrokerDescription {
@@ -76,6 +86,18 @@ struct ClusterDescription {
   ClusterId cluster_id;
   NodeId controller = kNoNode;  // the active one
   std::vector<BrokerDescription> brokers;
+  bool stale = false;
+};
+
+// Of a change of the quorum.
+struct QuorumChangeOptions {
+  // Positive and finite. An addition takes as long as the newcomer needs to catch up; a few seconds do for the others.
+  absl::Duration timeout = absl::Seconds(60);
+  // Only say whether it could be done now: OK, or the refusal that it would get. Nothing is changed, nothing awaited.
+  bool dry_run = false;
+  // Called about twice a second, on the calling thread, with what the leader works on while it does: what is being
+  // waited for, and how far the newcomer has got.
+  std::function<void(const PendingVoterChange&)> on_progress;
 };
 
 struct AdminClientOptions {
@@ -95,9 +117,22 @@ class AdminClient {
   // All topics when `names` is nullopt.
   virtual absl::StatusOr<std::vector<TopicDescription>> DescribeTopics(
       std::optional<std::vector<std::string>> names) = 0;
-  virtual absl::StatusOr<std::vector<std::string>> ListTopics() = 0;
+  virtual absl::StatusOr<TopicList> ListTopics() = 0;
   virtual absl::StatusOr<ClusterDescription> DescribeCluster() = 0;
   virtual absl::StatusOr<QuorumDescription> DescribeQuorum() = 0;
+
+  // ---- The quorum itself (KIP-853; docs/membership.md). Decided by its leader, and repeated through a change of it:
+  // a change that is made already is OK. While another change is under way, or the leader is too new to decide, they
+  // wait. An error is one of the reasons of docs/status.md, with the leader's sentence.
+  // Makes `voter` (key and controller endpoints, the default one first; its node must run and be an observer) a voter,
+  // once its endpoints answer and it has caught up. kVoterExists, kVoterRemoved, kNotCaughtUp, kUnreachable,
+  // kWrongReplica, kUnsupportedVersion.
+  virtual absl::Status AddController(const Voter& voter, const QuorumChangeOptions& options) = 0;
+  // Takes a voter out; the directory id says which life of the node is meant. kVoterNotFound, kUnsafeChange.
+  virtual absl::Status RemoveController(const ReplicaKey& key, const QuorumChangeOptions& options) = 0;
+  // Hands leadership to `to`, or to the voter that is best prepared. OK: another node is known to lead, or `to` does
+  // already. kVoterNotFound, kNotCaughtUp, kDeadlineExceeded. options.dry_run must be false.
+  virtual absl::Status TransferLeadership(std::optional<NodeId> to, const QuorumChangeOptions& options) = 0;
 };
 
 }  // namespace quorate

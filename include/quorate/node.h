@@ -27,6 +27,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@
 #include "quorate/storage_adapters.h"
 #include "quorate/transport.h"
 #include "quorate/transport_adapters.h"
+#include "quorate/voter_change.h"
 
 namespace quorate {
 
@@ -145,6 +147,18 @@ class Node {
                             absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done) = 0;
   virtual void DeleteTopics(std::vector<std::string> names, absl::Duration timeout,
                             absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done) = 0;
+
+  // The quorum's own changes, likewise: sent to its leader, wherever it is. docs/membership.md.
+  virtual void AddController(Voter voter, VoterChangeOptions options,
+                             absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+  virtual void RemoveController(ReplicaKey key, VoterChangeOptions options,
+                                absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+  virtual void TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
+                                  absl::AnyInvocable<void(absl::Status) &&> done) = 0;
+  // As QuorumNode's: the host knows that this leader is dead. No-op while the node isn't running.
+  virtual void SuspectLeader(NodeId leader) = 0;
+  // Writes a snapshot of this node's metadata now, whatever the policy says.
+  virtual void TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) = 0;
 
   [[nodiscard]] virtual NodeStatus status() const = 0;
   // Blocks until this broker is unfenced (kRunning), at most for `timeout`; the error says what it waits for. Both

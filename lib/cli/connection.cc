@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<Endpoint>> ParseEndpointList(const std::string& text,
   return endpoints;
 }
 
-absl::StatusOr<std::unique_ptr<AdminClient>> Connect(const Context& context, const ConnectionArgs& given) {
+absl::StatusOr<AdminClientOptions> ResolveConnection(const Context& context, const ConnectionArgs& given) {
   ConnectionArgs args = given;
   if (args.bootstrap_server.empty() && args.bootstrap_controller.empty()) {
     return Bad("say whom to ask: --bootstrap-server HOST:PORT (a broker) or --bootstrap-controller HOST:PORT");
@@ -126,7 +126,13 @@ absl::StatusOr<std::unique_ptr<AdminClient>> Connect(const Context& context, con
   AdminClientOptions options;
   options.servers = *std::move(servers);
   options.timeout = absl::Milliseconds(args.timeout_ms);
-  return context.make_admin(std::move(options));
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<AdminClient>> Connect(const Context& context, const ConnectionArgs& args) {
+  absl::StatusOr<AdminClientOptions> options = ResolveConnection(context, args);
+  if (!options.ok()) return options.status();
+  return context.make_admin(*std::move(options));
 }
 
 }  // namespace quorate::cli

@@ -29,7 +29,9 @@ struct ConnectionArgs {
 // Kafka has them, because a Kafka client can't be pointed at a controller's port.
 void AddConnectionOptions(CLI::App* command, ConnectionArgs* args);
 
-// Checks the arguments and makes the client. Nothing is sent yet.
+// Checks the arguments and reads --command-config: whom to ask, and for how long.
+absl::StatusOr<AdminClientOptions> ResolveConnection(const Context& context, const ConnectionArgs& args);
+// The same, and makes the client. Nothing is sent yet.
 absl::StatusOr<std::unique_ptr<AdminClient>> Connect(const Context& context, const ConnectionArgs& args);
 
 // "host:port,[::1]:9092". The error names the entry that is wrong and what is expected.

@@ -57,7 +57,28 @@ std::string RemedyFor(const absl::Status& status) {
       return OutcomeOf(status) == Outcome::kUnknown ? "Look whether it took effect before you repeat it"
                                                     : "Repeat it, or ask another node";
     case Reason::kOverloaded:
+    case Reason::kLeaderNotReady:
       return "Try again in a moment";
+    case Reason::kChangePending:
+      return "Wait until it has ended (metadata-quorum describe --status shows it), then repeat this";
+    case Reason::kVoterExists:
+      return "If its disk was replaced, remove the voter with the old directory id first (metadata-quorum "
+             "remove-controller)";
+    case Reason::kVoterNotFound:
+      return "metadata-quorum describe --status shows the voters and their directory ids";
+    case Reason::kVoterRemoved:
+      return "Add it by hand (metadata-quorum add-controller) if it shall come back";
+    case Reason::kNotCaughtUp:
+      return "Check that the node runs and fetches (metadata-quorum describe --replication lists it as Observer), then "
+             "repeat this, with a longer --timeout-ms if it has much to fetch";
+    case Reason::kUnsupportedVersion:
+      return "Run the same version of quorate on all controllers, with a quorum that was not formatted for "
+             "controller.quorum.voters";
+    case Reason::kUnsafeChange:
+      return "Start the controllers that are down, and wait until they have caught up (metadata-quorum describe "
+             "--replication)";
+    case Reason::kWrongReplica:
+      return "Check that the address is that of this very node, and that its data directory is the one that is meant";
     default:
       return "";
   }

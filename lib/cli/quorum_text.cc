@@ -35,6 +35,16 @@ std::string ReplicaList(const std::vector<ReplicaStatus>& replicas, bool with_en
   return absl::StrCat("[", absl::StrJoin(entries, ", "), "]");
 }
 
+std::vector<ReplicaStatus> AsReplicas(const std::vector<Voter>& voters) {
+  std::vector<ReplicaStatus> replicas;
+  for (const Voter& voter : voters) {
+    ReplicaStatus& replica = replicas.emplace_back();
+    replica.key = voter.key;
+    replica.endpoints = voter.endpoints;
+  }
+  return replicas;
+}
+
 Json ReplicasAsJson(const std::vector<ReplicaStatus>& replicas) {
   Json list = Json::array();
   for (const ReplicaStatus& replica : replicas) {
@@ -45,6 +55,18 @@ Json ReplicasAsJson(const std::vector<ReplicaStatus>& replicas) {
                         {"endpoints", std::move(endpoints)}});
   }
   return list;
+}
+
+Json PendingAsJson(const std::optional<PendingVoterChange>& pending) {
+  if (!pending.has_value()) return nullptr;
+  return Json{{"kind", ToString(pending->change.kind).data()},
+              {"controllerId", pending->change.voter.key.id.value()},
+              {"directoryId", pending->change.voter.key.directory.ToString()},
+              {"automatic", pending->change.automatic},
+              {"phase", ToString(pending->phase).data()},
+              {"record", pending->record.value()},
+              {"caughtUpTo", pending->caught_up_to.value()},
+              {"catchUpTarget", pending->catch_up_target.value()}};
 }
 
 Offset LeaderEnd(const QuorumDescription& quorum) {
@@ -84,6 +106,61 @@ std::string ShownTime(absl::Time time, std::optional<absl::Time> ages_from) {
 
 }  // namespace
 
+std::string PendingChangeText(const PendingVoterChange& pending) {
+  const int32_t id = pending.change.voter.key.id.value();
+  std::string text;
+  switch (pending.change.kind) {
+    case VoterChange::Kind::kAdd:
+      text = absl::StrCat("adding controller ", id, pending.change.automatic ? ", which asked for it" : "");
+      break;
+    case VoterChange::Kind::kRemove:
+      text = absl::StrCat("removing controller ", id);
+      break;
+    case VoterChange::Kind::kUpdate:
+      text = absl::StrCat("updating the endpoints of controller ", id);
+      break;
+  }
+  switch (pending.phase) {
+    case PendingVoterChange::Phase::kProbing:
+      return absl::StrCat(text, ": asking its endpoint who is there");
+    case PendingVoterChange::Phase::kCatchingUp:
+      break;
+    case PendingVoterChange::Phase::kCommitting:
+      return absl::StrCat(text, ": waiting for a majority to store the new voter set (offset ", pending.record.value(),
+                          ")");
+  }
+  if (pending.caught_up_to == kNoOffset) return absl::StrCat(text, ": catching up, it hasn't fetched yet");
+  const int64_t target = std::max<int64_t>(pending.catch_up_target.value(), 1);
+  const int64_t done = std::clamp<int64_t>(pending.caught_up_to.value(), 0, target);
+  return absl::StrCat(text, ": catching up, ", done, " of ", target, " records (", done * 100 / target, " %)");
+}
+
+StopVerdict JudgeStop(const QuorumDescription& quorum, NodeId id) {
+  // Followers ask all the time, if only for nothing; who was silent for so long isn't there.
+  constexpr absl::Duration kSilenceMax = absl::Seconds(3);
+  StopVerdict verdict;
+  verdict.majority = static_cast<int>(quorum.voters.size() / 2 + 1);
+  absl::Time now = absl::InfinitePast();  // the leader's
+  bool is_voter = false;
+  for (const ReplicaStatus& voter : quorum.voters) {
+    if (voter.key.id == quorum.leader) now = voter.last_fetch;
+    is_voter = is_voter || voter.key.id == id;
+  }
+  for (const ReplicaStatus& voter : quorum.voters) {
+    if (voter.key.id != id && UnixMillis(voter.last_fetch) >= 0 && now - voter.last_fetch <= kSilenceMax) {
+      ++verdict.alive;
+    }
+  }
+  verdict.safe = !is_voter || verdict.alive >= verdict.majority;
+  return verdict;
+}
+
+std::string StopText(const StopVerdict& verdict) {
+  return absl::StrCat("Stopping it now is ", verdict.safe ? "safe" : "NOT safe", ": ", verdict.alive,
+                      " of the other voters ", verdict.alive == 1 ? "is" : "are", " alive, and a majority is ",
+                      verdict.majority, ".");
+}
+
 FollowerLag MaxFollowerLag(const QuorumDescription& quorum) {
   FollowerLag lag;
   const Offset leader_end = LeaderEnd(quorum);
@@ -110,7 +187,12 @@ void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescr
                 {"maxFollowerLag", lag.records},
                 {"maxFollowerLagTimeMs", lag.millis},
                 {"currentVoters", ReplicasAsJson(quorum.voters)},
-                {"currentObservers", ReplicasAsJson(quorum.observers)}}
+                {"currentObservers", ReplicasAsJson(quorum.observers)},
+                {"committedVoters",
+                 quorum.committed_voters ? ReplicasAsJson(AsReplicas(*quorum.committed_voters)) : Json(nullptr)},
+                {"pendingChange", PendingAsJson(quorum.voter_change)},
+                {"snapshot",
+                 Json{{"endOffset", quorum.snapshot.end.value()}, {"epoch", quorum.snapshot.epoch.value()}}}}
                .dump(2)
         << '\n';
     return;
@@ -126,6 +208,9 @@ void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescr
   line("MaxFollowerLagTimeMs:", absl::StrCat(lag.millis));
   line("CurrentVoters:", ReplicaList(quorum.voters, true));
   line("CurrentObservers:", ReplicaList(quorum.observers, false));
+  // Not Kafka's; only there while the voter set changes.
+  if (quorum.committed_voters) line("CommittedVoters:", ReplicaList(AsReplicas(*quorum.committed_voters), true));
+  if (quorum.voter_change) line("PendingChange:", PendingChangeText(*quorum.voter_change));
 }
 
 void PrintReplication(std::ostream& out, OutputFormat format, const QuorumDescription& quorum,

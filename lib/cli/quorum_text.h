@@ -5,14 +5,28 @@
 #include <cstdint>
 #include <optional>
 #include <ostream>
+#include <string>
 
 #include "absl/time/time.h"
 #include "cli/output.h"
 #include "quorate/quorum_node.h"
+#include "quorate/voter_change.h"
 
 namespace quorate::cli {
 
 void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescription& quorum);
+
+// "adding controller 4: catching up, 120 of 5000 records (2 %)"
+std::string PendingChangeText(const PendingVoterChange& pending);
+
+// Whether a voter can be stopped without taking the quorum with it: would a majority of the voters still be there?
+struct StopVerdict {
+  bool safe = false;
+  int alive = 0;     // of the other voters, those that the leader has heard lately
+  int majority = 0;  // of all voters
+};
+StopVerdict JudgeStop(const QuorumDescription& quorum, NodeId id);
+std::string StopText(const StopVerdict& verdict);
 
 // `ages_from`: when set, times are shown as "N ms ago" seen from there (--human-readable).
 void PrintReplication(std::ostream& out, OutputFormat format, const QuorumDescription& quorum,

@@ -1,14 +1,11 @@
 #include "cli/storage_format.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cli/controller_endpoints.h"
 #include "cli/initial_controllers.h"
-#include "quorate/limits.h"
 #include "quorate/status.h"
 
 namespace quorate::cli {
@@ -45,42 +42,6 @@ absl::Status CheckMode(const FormatArgs& args, const NodeOptions& options) {
         "--standalone, --initial-controllers, or --no-initial-controllers.");
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> HostName() {
-  std::array<char, limits::kHostNameBytesMax + 1> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') {
-    return Bad("this machine has no host name; set advertised.listeners");
-  }
-  return std::string(name.data());
-}
-
-// Where a lone controller is reached: what it advertises, else what it listens on.
-absl::StatusOr<std::vector<Endpoint>> ControllerEndpoints(const NodeOptions& options) {
-  std::vector<Endpoint> endpoints;
-  for (const std::string& name : options.controller_listener_names) {
-    const auto find = [&](const std::vector<Endpoint>& list) {
-      return std::find_if(list.begin(), list.end(), [&](const Endpoint& e) { return e.listener == name; });
-    };
-    auto found = find(options.advertised_listeners);
-    if (found == options.advertised_listeners.end()) {
-      found = find(options.listeners);
-      if (found == options.listeners.end()) continue;
-    }
-    Endpoint endpoint = *found;
-    if (endpoint.port == 0) {
-      return Bad(absl::StrCat("the controller listener ", name,
-                              " has port 0, and a voter's address is written down: give it a port"));
-    }
-    if (endpoint.host.empty() || endpoint.host == "0.0.0.0" || endpoint.host == "::") {
-      absl::StatusOr<std::string> host = HostName();
-      if (!host.ok()) return host.status();
-      endpoint.host = *std::move(host);
-    }
-    endpoints.push_back(std::move(endpoint));
-  }
-  if (endpoints.empty()) return Bad("no listener belongs to controller.listener.names");
-  return endpoints;
 }
 
 // Fills in the voter set of the metadata directory, and its directory id where the voter set decides that.

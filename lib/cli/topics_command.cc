@@ -118,8 +118,14 @@ int Create(const TopicsArgs& args, AdminClient& admin, const Context& context) {
   return kExitOk;
 }
 
+void WarnIfStale(const Context& context, bool stale) {
+  if (!stale) return;
+  Warn(context,
+       "the node that answered can't reach a majority of the controllers: this is what it knew when it last could");
+}
+
 // What --topic stands for; all topics when it isn't given.
-absl::StatusOr<TopicSelection> Select(const TopicsArgs& args, AdminClient& admin) {
+absl::StatusOr<TopicSelection> Select(const TopicsArgs& args, AdminClient& admin, const Context& context) {
   const std::vector<std::string> pieces = SplitTopicList(args.topic);
   TopicSelection selection;
   if (!pieces.empty() && OnlyTopicNames(pieces) && !args.list) {
@@ -127,13 +133,14 @@ absl::StatusOr<TopicSelection> Select(const TopicsArgs& args, AdminClient& admin
     std::sort(selection.names.begin(), selection.names.end());
     selection.names.erase(std::unique(selection.names.begin(), selection.names.end()), selection.names.end());
   } else {
-    absl::StatusOr<std::vector<std::string>> existing = admin.ListTopics();
+    absl::StatusOr<TopicList> existing = admin.ListTopics();
     if (!existing.ok()) return OfRead(existing.status());
+    if (!args.describe) WarnIfStale(context, existing->stale);  // a description says so itself
     if (pieces.empty()) {
-      selection.names = *std::move(existing);
+      selection.names = std::move(existing->names);
       std::sort(selection.names.begin(), selection.names.end());
     } else {
-      absl::StatusOr<TopicSelection> matched = MatchTopics(pieces, *existing);
+      absl::StatusOr<TopicSelection> matched = MatchTopics(pieces, existing->names);
       if (!matched.ok()) return matched.status();
       selection = *std::move(matched);
     }
@@ -155,7 +162,7 @@ int CheckMissing(const TopicsArgs& args, const Context& context, const std::vect
 
 int List(const TopicsArgs& args, AdminClient& admin, const Context& context) {
   // What is missing doesn't matter: a list that is empty is a list.
-  absl::StatusOr<TopicSelection> selection = Select(args, admin);
+  absl::StatusOr<TopicSelection> selection = Select(args, admin, context);
   if (!selection.ok()) return FailTopic(context, selection.status());
   if (args.format == OutputFormat::kJson) {
     *context.out << Json{{"topics", selection->names}}.dump(2) << '\n';
@@ -166,13 +173,14 @@ int List(const TopicsArgs& args, AdminClient& admin, const Context& context) {
 }
 
 int Describe(const TopicsArgs& args, AdminClient& admin, const Context& context) {
-  absl::StatusOr<TopicSelection> selection = Select(args, admin);
+  absl::StatusOr<TopicSelection> selection = Select(args, admin, context);
   if (!selection.ok()) return FailTopic(context, selection.status());
   std::vector<std::string> missing = selection->missing;
   std::vector<TopicDescription> shown;
   if (!selection->names.empty()) {
     auto topics = admin.DescribeTopics(selection->names);
     if (!topics.ok()) return FailTopic(context, OfRead(topics.status()));
+    WarnIfStale(context, std::any_of(topics->begin(), topics->end(), [](const auto& topic) { return topic.stale; }));
     const bool named = OnlyTopicNames(SplitTopicList(args.topic));
     for (TopicDescription& topic : *topics) {
       if (topic.status.ok()) {
@@ -192,7 +200,7 @@ int Describe(const TopicsArgs& args, AdminClient& admin, const Context& context)
 }
 
 int Delete(const TopicsArgs& args, AdminClient& admin, const Context& context) {
-  absl::StatusOr<TopicSelection> selection = Select(args, admin);
+  absl::StatusOr<TopicSelection> selection = Select(args, admin, context);
   if (!selection.ok()) return FailTopic(context, selection.status());
   std::vector<std::string> missing = selection->missing;
   Json deleted = Json::array();

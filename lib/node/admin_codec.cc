@@ -184,10 +184,10 @@ std::string EncodeTopicNames(const MetadataImage& image, bool stale) {
   return out.SerializeAsString();
 }
 
-absl::StatusOr<std::vector<std::string>> DecodeTopicNames(absl::string_view bytes) {
+absl::StatusOr<TopicList> DecodeTopicNames(absl::string_view bytes) {
   v1::ListTopicsResponse in;
   if (absl::Status parsed = ParseStrictly(bytes, &in); !parsed.ok()) return parsed;
-  return std::vector<std::string>(in.names().begin(), in.names().end());
+  return TopicList{{in.names().begin(), in.names().end()}, in.stale()};
 }
 
 std::string EncodeDescribeTopics(const DescribeTopicsCall& call) {
@@ -294,6 +294,7 @@ absl::StatusOr<TopicsPage> DecodeTopics(absl::string_view bytes) {
   for (const v1::TopicState& topic : in.topics()) {
     TopicDescription to;
     to.name = topic.name();
+    to.stale = in.stale();
     if (topic.has_error()) to.status = FromWire(topic.error());
     if (!topic.topic_id().empty()) {
       absl::StatusOr<Uuid> id = Uuid::Parse(topic.topic_id());

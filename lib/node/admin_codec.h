@@ -41,6 +41,26 @@ absl::Status CheckListTopics(absl::string_view bytes);
 absl::Status CheckDescribeCluster(absl::string_view bytes);
 absl::Status DecodeDescribeQuorum(absl::string_view bytes, bool* forwarded);
 
+struct AddControllerCall {
+  Voter voter;  // its key and endpoints
+  bool dry_run = false;
+};
+std::string EncodeAddController(const AddControllerCall& call);
+absl::StatusOr<AddControllerCall> DecodeAddController(absl::string_view bytes, bool* forwarded);
+
+struct RemoveControllerCall {
+  ReplicaKey key;
+  bool dry_run = false;
+};
+std::string EncodeRemoveController(const RemoveControllerCall& call);
+absl::StatusOr<RemoveControllerCall> DecodeRemoveController(absl::string_view bytes, bool* forwarded);
+
+struct TransferLeadershipCall {
+  std::optional<NodeId> to;
+};
+std::string EncodeTransferLeadership(const TransferLeadershipCall& call);
+absl::StatusOr<TransferLeadershipCall> DecodeTransferLeadership(absl::string_view bytes, bool* forwarded);
+
 // ---- Answers ---------------------------------------------------------------------------------------
 
 std::string EncodeCreated(const controller::CreateTopicsResponse& response);
@@ -49,7 +69,7 @@ std::string EncodeDeleted(const controller::DeleteTopicsResponse& response, cons
 absl::StatusOr<std::vector<TopicResult>> DecodeTopicResults(absl::string_view bytes);  // of either
 
 std::string EncodeTopicNames(const MetadataImage& image, bool stale);
-absl::StatusOr<std::vector<std::string>> DecodeTopicNames(absl::string_view bytes);
+absl::StatusOr<TopicList> DecodeTopicNames(absl::string_view bytes);
 
 // As many topics as fit into one answer.
 std::string EncodeTopics(const MetadataImage& image, const DescribeTopicsCall& call, bool stale);
@@ -64,6 +84,9 @@ absl::StatusOr<ClusterDescription> DecodeCluster(absl::string_view bytes);
 
 std::string EncodeQuorum(const QuorumDescription& quorum);
 absl::StatusOr<QuorumDescription> DecodeQuorum(absl::string_view bytes);
+
+// Of the three changes of the quorum: they have no answer but their status.
+absl::Status DecodeNothing(absl::string_view bytes);
 
 }  // namespace quorate::node
 

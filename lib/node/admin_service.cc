@@ -34,7 +34,8 @@ absl::Status WhyNot(const absl::Status& read, const MetadataImage& image) {
 }  // namespace
 
 void AdminService::ServeAdmin(RpcServer* server) {
-  for (const char* method : {kCreateTopics, kDeleteTopics, kDescribeQuorum}) {
+  for (const char* method :
+       {kCreateTopics, kDeleteTopics, kDescribeQuorum, kAddController, kRemoveController, kTransferLeadership}) {
     server->Handle(method,
                    [this](RpcRequest request, RpcReply reply) { ToController(std::move(request), std::move(reply)); });
   }
@@ -92,7 +93,7 @@ void AdminService::ToController(RpcRequest request, RpcReply reply) {
   // Brokers look for the active controller themselves.
   call.here_or_nowhere = forwarded || from_broker;
   call.mark = !from_broker;
-  call.idempotent = request.method == kDescribeQuorum;
+  call.idempotent = IsIdempotentCall(call.method, call.payload);
   forwarder_->Send(std::move(call), std::move(reply));
 }
 

@@ -25,6 +25,10 @@ class ControllerService {
   void Handle(ControllerCall call, RpcReply reply);
 
  private:
+  // Adding and removing voters, moving leadership: the quorum's leader decides, not the controller. False: it is none
+  // of these; else `reply` is used.
+  bool HandleQuorumChange(const ControllerCall& call, RpcReply& reply);
+
   ActiveController* const controller_;
   quorum::Engine* engine_ = nullptr;
 };
@@ -32,6 +36,9 @@ class ControllerService {
 // Checks what can be checked without the controller, so that nonsense is refused where it came in. `forwarded`: the
 // request is marked as passed on.
 absl::Status CheckControllerCall(absl::string_view method, absl::string_view payload, bool* forwarded);
+
+// Whether doing it twice is doing it once, so that it may be sent again when its answer was lost.
+bool IsIdempotentCall(absl::string_view method, absl::string_view payload);
 
 }  // namespace quorate::node
 

@@ -12,6 +12,9 @@ inline constexpr char kListTopics[] = "/quorate.v1.Admin/ListTopics";
 inline constexpr char kDescribeTopics[] = "/quorate.v1.Admin/DescribeTopics";
 inline constexpr char kDescribeCluster[] = "/quorate.v1.Admin/DescribeCluster";
 inline constexpr char kDescribeQuorum[] = "/quorate.v1.Admin/DescribeQuorum";
+inline constexpr char kAddController[] = "/quorate.v1.Admin/AddController";
+inline constexpr char kRemoveController[] = "/quorate.v1.Admin/RemoveController";
+inline constexpr char kTransferLeadership[] = "/quorate.v1.Admin/TransferLeadership";
 
 inline constexpr char kRegisterBroker[] = "/quorate.v1.Controller/RegisterBroker";
 inline constexpr char kBrokerHeartbeat[] = "/quorate.v1.Controller/BrokerHeartbeat";

@@ -57,8 +57,12 @@ absl::StatusOr<QuorumOptions> MakeQuorumOptions(const NodeOptions& options, cons
     }
   }
   quorum.may_vote = options.is_controller;
+  quorum.priority = options.leader_priority;
+  quorum.snapshots = options.snapshots;
   quorum.timeouts = options.timeouts;
   if (absl::Status bad = quorum::ValidateOptions(quorum); !bad.ok()) return bad;
+  // Needs the endpoints to join with, which are known when the ports are bound (NodeImpl::MakeEngine).
+  quorum.auto_join = options.auto_join;
   return quorum;
 }
 

@@ -54,17 +54,45 @@ void NodeImpl::DeleteTopics(std::vector<std::string> names, absl::Duration timeo
   SendTopics(kDeleteTopics, EncodeDeleteTopics(names), timeout, std::move(done));
 }
 
+void NodeImpl::AddController(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) {
+  SendChange(kAddController, EncodeAddController({std::move(voter), options.dry_run}), options.timeout,
+             std::move(done));
+}
+
+void NodeImpl::RemoveController(ReplicaKey key, VoterChangeOptions options,
+                                absl::AnyInvocable<void(absl::Status) &&> done) {
+  SendChange(kRemoveController, EncodeRemoveController({key, options.dry_run}), options.timeout, std::move(done));
+}
+
+void NodeImpl::TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
+                                  absl::AnyInvocable<void(absl::Status) &&> done) {
+  SendChange(kTransferLeadership, EncodeTransferLeadership({to}), timeout, std::move(done));
+}
+
 void NodeImpl::SendTopics(const char* method, std::string payload, absl::Duration timeout,
                           absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done) {
-  RpcReply reply = [this, done = std::move(done)](absl::StatusOr<std::string> bytes) mutable {
-    RunOnApply([done = std::move(done), bytes = std::move(bytes)]() mutable {
-      if (bytes.ok()) {
-        std::move(done)(DecodeTopicResults(*bytes));
-      } else {
-        std::move(done)(bytes.status());
-      }
-    });
-  };
+  SendToController(method, std::move(payload), timeout,
+                   [this, done = std::move(done)](absl::StatusOr<std::string> bytes) mutable {
+                     RunOnApply([done = std::move(done), bytes = std::move(bytes)]() mutable {
+                       if (bytes.ok()) {
+                         std::move(done)(DecodeTopicResults(*bytes));
+                       } else {
+                         std::move(done)(bytes.status());
+                       }
+                     });
+                   });
+}
+
+void NodeImpl::SendChange(const char* method, std::string payload, absl::Duration timeout,
+                          absl::AnyInvocable<void(absl::Status) &&> done) {
+  SendToController(
+      method, std::move(payload), timeout,
+      [this, done = std::move(done)](const absl::StatusOr<std::string>& bytes) mutable {
+        RunOnApply([done = std::move(done), status = bytes.status()]() mutable { std::move(done)(std::move(status)); });
+      });
+}
+
+void NodeImpl::SendToController(const char* method, std::string payload, absl::Duration timeout, RpcReply reply) {
   std::shared_ptr<Forwarder> forwarder;
   {
     const std::lock_guard<std::mutex> lock(life_);
@@ -81,10 +109,25 @@ void NodeImpl::SendTopics(const char* method, std::string payload, absl::Duratio
   }
   ControllerCall call;
   call.method = method;
+  call.idempotent = IsIdempotentCall(call.method, payload);
   call.payload = std::move(payload);
   call.timeout = timeout;
   call.mark = true;
   forwarder->Send(std::move(call), std::move(reply));
+}
+
+void NodeImpl::SuspectLeader(NodeId leader) {
+  UseEngine([leader](quorum::Engine& engine) { engine.SuspectLeader(leader); });
+}
+
+void NodeImpl::TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) {
+  const auto shared = std::make_shared<absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&>>(std::move(done));
+  const auto answer = [this, shared](absl::StatusOr<LogPosition> position) {
+    RunOnApply([shared, position = std::move(position)]() mutable { std::move (*shared)(std::move(position)); });
+  };
+  if (!UseEngine([&answer](quorum::Engine& engine) { engine.TakeSnapshot(answer); })) {
+    answer(MakeError(Reason::kShuttingDown, Outcome::kNotApplied, "the node isn't running"));
+  }
 }
 
 NodeStatus NodeImpl::status() const {

@@ -146,9 +146,12 @@ void NodeImpl::MakeEngine() {
       self = advertised_[i];
     }
   }
+  QuorumOptions options = quorum_options_;
+  if (options_.is_controller) options.advertised_endpoints = ControllerEndpoints();
   QuorumDependencies quorum;
   quorum.log = dependencies_.directory->MakeLogStore();
   quorum.election_state = dependencies_.directory->MakeElectionStateStore();
+  quorum.snapshots = dependencies_.directory->MakeSnapshotStore();
   quorum.transport = dependencies_.network->MakeTransport(peers, self);
   quorum.clock = dependencies_.clock;
   quorum.random = dependencies_.random;
@@ -157,12 +160,21 @@ void NodeImpl::MakeEngine() {
   quorum.on_fault = [this](absl::Status cause) {
     if (dependencies_.on_fault) std::exchange(dependencies_.on_fault, nullptr)(std::move(cause));
   };
-  auto engine = std::make_unique<quorum::Engine>(quorum_options_, std::move(quorum), &applier_);
+  auto engine = std::make_unique<quorum::Engine>(std::move(options), std::move(quorum), &applier_);
   applier_.Attach(engine.get());
   active_controller_.Attach(engine.get());
   controller_service_.Attach(engine.get());
   const std::lock_guard<std::mutex> lock(life_);
   engine_ = std::move(engine);
+}
+
+// Where other members reach this one, the quorum's own listener first.
+std::vector<Endpoint> NodeImpl::ControllerEndpoints() const {
+  std::vector<Endpoint> endpoints;
+  for (const std::string& name : options_.controller_listener_names) {
+    if (const Endpoint* endpoint = Find(advertised_, name)) endpoints.push_back(*endpoint);
+  }
+  return endpoints;
 }
 
 std::vector<BrokerEndpoint> NodeImpl::BrokerEndpoints() const {

@@ -52,6 +52,13 @@ class NodeImpl final : public Node {
                     absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done) override;
   void DeleteTopics(std::vector<std::string> names, absl::Duration timeout,
                     absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done) override;
+  void AddController(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void RemoveController(ReplicaKey key, VoterChangeOptions options,
+                        absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
+                          absl::AnyInvocable<void(absl::Status) &&> done) override;
+  void SuspectLeader(NodeId leader) override;
+  void TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) override;
   NodeStatus status() const override;
   absl::Status WaitUntilBrokerRunning(absl::Duration timeout) override;
   absl::Status WaitUntilQuorumUsable(absl::Duration timeout) override;
@@ -70,6 +77,7 @@ class NodeImpl final : public Node {
   void MakeEngine();
   void MakeBroker();
   void ServeRpc();
+  std::vector<Endpoint> ControllerEndpoints() const;
   std::vector<BrokerEndpoint> BrokerEndpoints() const;
   // ---- On the strand
   void OnImage(const MetadataImagePtr& image, MetadataDelta delta);
@@ -80,6 +88,9 @@ class NodeImpl final : public Node {
   void HaltBecause(absl::Status cause);
   void SendTopics(const char* method, std::string payload, absl::Duration timeout,
                   absl::AnyInvocable<void(absl::StatusOr<std::vector<TopicResult>>) &&> done);
+  void SendChange(const char* method, std::string payload, absl::Duration timeout,
+                  absl::AnyInvocable<void(absl::Status) &&> done);
+  void SendToController(const char* method, std::string payload, absl::Duration timeout, RpcReply reply);
   void RunOnApply(Task task);
   std::string WhyNoLeader();
   void RunOnEngine(absl::AnyInvocable<void(quorum::Engine*) &&> task);

@@ -25,6 +25,13 @@ struct FakeCluster {
   absl::Status down;
   AdminClientOptions last_options;
   int calls = 0;
+  bool stale = false;
+  // Changes of the quorum: what they end with and are seen to do before; what was asked for.
+  absl::Status refusal;
+  std::vector<PendingVoterChange> progress;
+  std::optional<Voter> added;
+  std::optional<ReplicaKey> removed;
+  QuorumChangeOptions last_change;
 };
 
 class FakeAdmin final : public AdminClient {
@@ -57,6 +64,7 @@ class FakeAdmin final : public AdminClient {
       auto found = cluster_->topics.find(name);
       if (found != cluster_->topics.end()) {
         results.push_back(found->second);
+        results.back().stale = cluster_->stale;
       } else {
         TopicDescription missing;
         missing.name = name;
@@ -67,11 +75,11 @@ class FakeAdmin final : public AdminClient {
     return results;
   }
 
-  absl::StatusOr<std::vector<std::string>> ListTopics() override {
+  absl::StatusOr<TopicList> ListTopics() override {
     if (absl::Status down = Enter(); !down.ok()) return down;
     std::vector<std::string> names = Names();
     std::reverse(names.begin(), names.end());  // the order isn't the client's to rely on
-    return names;
+    return TopicList{names, cluster_->stale};
   }
 
   absl::StatusOr<ClusterDescription> DescribeCluster() override { return ClusterDescription{}; }
@@ -81,7 +89,28 @@ class FakeAdmin final : public AdminClient {
     return cluster_->quorum;
   }
 
+  absl::Status AddController(const Voter& voter, const QuorumChangeOptions& options) override {
+    cluster_->added = voter;
+    return Change(options);
+  }
+  absl::Status RemoveController(const ReplicaKey& key, const QuorumChangeOptions& options) override {
+    cluster_->removed = key;
+    return Change(options);
+  }
+  absl::Status TransferLeadership(std::optional<NodeId> to, const QuorumChangeOptions& options) override {
+    if (to) cluster_->quorum.leader = *to;
+    return Change(options);
+  }
+
  private:
+  absl::Status Change(const QuorumChangeOptions& options) {
+    if (absl::Status down = Enter(); !down.ok()) return down;
+    cluster_->last_change = options;
+    if (!options.dry_run) {
+      for (const PendingVoterChange& step : cluster_->progress) options.on_progress(step);
+    }
+    return cluster_->refusal;
+  }
   static absl::Status Unknown() { return MakeKafkaError(3, "This server does not host this topic-partition."); }
   absl::Status Enter() {
     ++cluster_->calls;

@@ -1,12 +1,10 @@
 // quorate storage: ids, formatting, and what info finds.
-#include <unistd.h>
-
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "cli/harness.h"
+#include "cli/temp_dir.h"
 #include "quorate/storage_adapters.h"
 #include "support/catch.h"
 
@@ -19,47 +17,6 @@ using Json = nlohmann::json;
 constexpr char kCluster[] = "p8fFEbKGQ22B6M_Da_vCBw";
 constexpr char kDirectory1[] = "3Db5QLSqSZieL3rJBUUegA";
 constexpr char kDirectory2[] = "ILZ5MPTeRWakmJu99uBJCA";
-
-// A directory of its own, gone at the end.
-class TempDir {
- public:
-  TempDir() {
-    std::string path = (std::filesystem::temp_directory_path() / "quorate-cli-XXXXXX").string();
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-    path_ = path;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  std::string Write(const std::string& name, const std::string& text) const {
-    std::ofstream(*this / name) << text;
-    return *this / name;
-  }
-
- private:
-  std::string path_;
-};
-
-std::string Properties(const TempDir& dir, const std::string& roles, const std::string& more = "") {
-  const bool controller = roles.find("controller") != std::string::npos;
-  const bool broker = roles.find("broker") != std::string::npos;
-  std::string listeners = broker ? "PLAINTEXT://localhost:9092" : "";
-  if (controller) listeners += std::string(listeners.empty() ? "" : ",") + "CONTROLLER://localhost:9093";
-  return dir.Write(
-      "node.properties",
-      "process.roles=" + roles + "\nnode.id=1\nlisteners=" + listeners +
-          "\ncontroller.listener.names=CONTROLLER\n"
-          "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n"
-          "log.dirs=" +
-          (dir / "data") + "\n" +
-          (more.find("voters") == std::string::npos ? "controller.quorum.bootstrap.servers=localhost:9093\n" : "") +
-          more);
-}
 
 CommandResult Storage(std::vector<std::string> args) {
   FakeCluster cluster;

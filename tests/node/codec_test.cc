@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "metadata/image_builder.h"
 #include "node/admin_codec.h"
@@ -136,6 +137,94 @@ TEST_CASE("A description of topics that are named twice comes to its end, with e
     if (call.after.empty()) break;
   }
   CHECK(seen == std::vector<std::string>{"t000", "t001", "t002"});
+}
+
+Voter SomeVoter(int32_t id) {
+  return {{NodeId(id), DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)))},
+          {{"CONTROLLER", "host", 9093}, {"CONTROLLER2", "::1", 9094}},
+          0,
+          1};
+}
+
+TEST_CASE("Requests to change the quorum survive the wire") {
+  bool forwarded = true;
+  const auto add = DecodeAddController(EncodeAddController({SomeVoter(4), true}), &forwarded);
+  REQUIRE(add.ok());
+  CHECK(add->voter == SomeVoter(4));
+  CHECK(add->dry_run);
+  CHECK_FALSE(forwarded);
+  const auto removal = DecodeRemoveController(EncodeRemoveController({SomeVoter(4).key, false}), &forwarded);
+  REQUIRE(removal.ok());
+  CHECK(removal->key == SomeVoter(4).key);
+  CHECK_FALSE(removal->dry_run);
+  const auto transfer = DecodeTransferLeadership(EncodeTransferLeadership({NodeId(0)}), &forwarded);
+  REQUIRE(transfer.ok());
+  CHECK(transfer->to == NodeId(0));
+  const auto to_the_best = DecodeTransferLeadership(EncodeTransferLeadership({}), &forwarded);
+  REQUIRE(to_the_best.ok());
+  CHECK_FALSE(to_the_best->to.has_value());
+  // The forwarder's mark is a field behind them.
+  const auto passed_on =
+      DecodeRemoveController(EncodeRemoveController({SomeVoter(4).key, true}) + "\x78\x01", &forwarded);
+  REQUIRE(passed_on.ok());
+  CHECK(forwarded);
+  CHECK(passed_on->dry_run);
+}
+
+TEST_CASE("F-X04: a request to add or remove a controller that makes no sense is refused before it travels") {
+  bool forwarded = false;
+  const auto add = [&](absl::FunctionRef<void(Voter&)> spoil) {
+    Voter voter = SomeVoter(4);
+    spoil(voter);
+    return std::string(DecodeAddController(EncodeAddController({voter, false}), &forwarded).status().message());
+  };
+  using absl::StrContains;
+  CHECK(add([](Voter&) {}).empty());
+  CHECK(StrContains(add([](Voter& v) { v.key.id = NodeId(-2); }), "0 or more, not -2"));
+  CHECK(StrContains(add([](Voter& v) { v.key.directory = DirectoryId(); }), "directory id of controller 4"));
+  CHECK(StrContains(add([](Voter& v) { v.key.directory = DirectoryId(Uuid(0, 7)); }), "directory id of controller 4"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints.clear(); }), "needs from 1 to 16 endpoints, not 0"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints.resize(17, v.endpoints[0]); }), "not 17"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints[1].listener = "CONTROLLER"; }), "two endpoints for the listener"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints[0].host = ""; }), "host name of 1 to 255"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints[0].host = std::string(256, 'h'); }), "host name of 1 to 255"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints[0].listener = ""; }), "listener's name of 1 to 64"));
+  CHECK(StrContains(add([](Voter& v) { v.endpoints[0].port = 0; }), "port from 1 to 65535"));
+  CHECK_FALSE(DecodeRemoveController(EncodeRemoveController({{NodeId(1), DirectoryId()}, false}), &forwarded).ok());
+  CHECK_FALSE(DecodeTransferLeadership(EncodeTransferLeadership({NodeId(-1)}), &forwarded).ok());
+  CHECK_FALSE(DecodeAddController("\xff", &forwarded).ok());
+}
+
+TEST_CASE("A quorum that changes is described with the change, the committed set and the snapshot") {
+  QuorumDescription quorum;
+  quorum.cluster_id = ClusterId(Uuid(1, 2));
+  quorum.self = SomeVoter(1).key;
+  CHECK_FALSE(DecodeQuorum(EncodeQuorum(quorum))->committed_voters.has_value());
+  CHECK_FALSE(DecodeQuorum(EncodeQuorum(quorum))->voter_change.has_value());
+  quorum.committed_voters = {SomeVoter(1), SomeVoter(2)};
+  quorum.snapshot = {Epoch(4), Offset(900)};
+  using Kind = VoterChange::Kind;
+  using Phase = PendingVoterChange::Phase;
+  for (const Kind kind : {Kind::kAdd, Kind::kRemove, Kind::kUpdate}) {
+    for (const Phase phase : {Phase::kProbing, Phase::kCatchingUp, Phase::kCommitting}) {
+      quorum.voter_change =
+          PendingVoterChange{{kind, SomeVoter(3), kind == Kind::kAdd}, phase, Offset(5), Offset(6), Offset(7)};
+      const auto seen = DecodeQuorum(EncodeQuorum(quorum));
+      REQUIRE(seen.ok());
+      CHECK(seen->voter_change == quorum.voter_change);
+      CHECK(seen->committed_voters == quorum.committed_voters);
+      CHECK(seen->snapshot == quorum.snapshot);
+    }
+  }
+}
+
+TEST_CASE("Whether an answer is stale reaches who asked") {
+  const MetadataImagePtr image = ImageWith(1, 1);
+  for (const bool stale : {false, true}) {
+    CHECK(DecodeTopicNames(EncodeTopicNames(*image, stale))->stale == stale);
+    CHECK(DecodeTopics(EncodeTopics(*image, {}, stale))->topics[0].stale == stale);
+    CHECK(DecodeCluster(EncodeCluster(*image, ClusterId(Uuid(1, 2)), NodeId(1), stale))->stale == stale);
+  }
 }
 
 TEST_CASE("Merged deltas say what changed from end to end") {

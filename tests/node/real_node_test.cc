@@ -91,7 +91,8 @@ TEST_CASE("A node of its own starts, serves the admin client over TCP, keeps wha
     REQUIRE(made.ok());
     const auto names = admin->ListTopics();
     REQUIRE(names.ok());
-    CHECK(*names == std::vector<std::string>{"email.send"});
+    CHECK(names->names == std::vector<std::string>{"email.send"});
+    CHECK_FALSE(names->stale);
     const auto quorum = admin->DescribeQuorum();
     INFO(quorum.status().ToString());
     REQUIRE(quorum.ok());
