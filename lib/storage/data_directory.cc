@@ -23,6 +23,7 @@
 #include "storage/checkpoint.h"
 #include "storage/file_election_state_store.h"
 #include "storage/file_log_store.h"
+#include "storage/file_snapshot_store.h"
 #include "storage/identity_files.h"
 #include "storage/layout.h"
 #include "storage/segment_format.h"
@@ -155,7 +156,10 @@ class FileDataDirectory final : public DataDirectory {
                                                     options_.log_sink);
   }
 
-  std::unique_ptr<SnapshotStore> MakeSnapshotStore() override { return nullptr; }
+  std::unique_ptr<SnapshotStore> MakeSnapshotStore() override {
+    return std::make_unique<FileSnapshotStore>(
+        SnapshotPlace{options_.files, options_.path, options_.snapshot_sync_bytes, options_.log_sink});
+  }
 
  private:
   const FileStorageOptions options_;
@@ -217,6 +221,9 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(FileStorageOp
     return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
                      absl::StrCat("segment_bytes is ", options.segment_bytes, ", it must be from ",
                                   storage::kSegmentBytesMin, " to ", storage::kSegmentBytesMax));
+  }
+  if (options.snapshot_sync_bytes == 0) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "snapshot_sync_bytes is 0; it must be at least 1");
   }
   FileSystem* files = options.files;
   const std::string& path = options.path;

@@ -5,11 +5,12 @@
 //   quorum-state              epoch and vote, two slots                    docs/formats/election-state.md
 //   checkpoint                how far the log is durable, two slots        docs/formats/checkpoint.md
 //   <20 digits>.log           segments, named by their first offset        docs/formats/segment.md
+//   *.checkpoint, *.part      snapshots                                    snapshot_names.h, docs/formats/snapshot.md
 //   .lock                     held while the directory is in use
 //   *.tmp                     files under construction: worthless after a crash, removed at the next start
 //
-// Everything but *.tmp exists from format on; a file that is missing later is a fault and never a reason to start
-// afresh (rules M-39, F-D15).
+// Everything but *.tmp and snapshots exists from format on; a file that is missing later is a fault and never a reason
+// to start afresh (rules M-39, F-D15).
 #ifndef QUORATE_STORAGE_LAYOUT_H_
 #define QUORATE_STORAGE_LAYOUT_H_
 

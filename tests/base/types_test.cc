@@ -1,6 +1,7 @@
 #include "quorate/types.h"
 
 #include "base/crc32c.h"
+#include "base/crc64.h"
 #include "base/xoshiro.h"
 #include "support/catch.h"
 
@@ -49,6 +50,15 @@ TEST_CASE("logs compare by epoch before offset (M-03)", "[base][types]") {
 TEST_CASE("addresses put IPv6 into brackets", "[base][types]") {
   CHECK(Endpoint{"CONTROLLER", "::1", 9093}.ToString() == "CONTROLLER://[::1]:9093");
   CHECK(Endpoint{"PLAINTEXT", "localhost", 9092}.Address() == "localhost:9092");
+}
+
+TEST_CASE("CRC-64/ECMA-182 agrees with the published check value and can be extended", "[base][crc]") {
+  CHECK(Crc64("123456789") == 0x6C40DF5F0B497347);
+  CHECK(Crc64("") == 0);
+  const std::string text(1000, 'x');
+  for (size_t cut : {0, 1, 7, 500, 1000}) {
+    CHECK(ExtendCrc64(Crc64(text.substr(0, cut)), absl::string_view(text).substr(cut)) == Crc64(text));
+  }
 }
 
 TEST_CASE("CRC-32C agrees with the published check values", "[base][crc]") {

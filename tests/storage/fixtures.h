@@ -79,6 +79,7 @@ class Machine {
     FileStorageOptions options;
     options.path = kPath;
     options.segment_bytes = segment_bytes_;
+    options.snapshot_sync_bytes = snapshot_sync_bytes;
     options.files = &files;
     options.executors = &executors;
     options.clock = &clock;
@@ -159,6 +160,7 @@ class Machine {
   std::unique_ptr<ElectionStateStore> elections;
   std::vector<Batch> recovered;
   LogBounds bounds;
+  uint64_t snapshot_sync_bytes = 4096;
 
  private:
   const uint64_t segment_bytes_;

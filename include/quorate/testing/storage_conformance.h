@@ -14,7 +14,7 @@
 //     }
 //   }
 //
-// A fixture stands for one place where a log (or an election state) is kept: Make opens it again after the
+// A fixture stands for one place where a log (an election state, snapshots) is kept: Make opens it again after the
 // store before was destroyed. Crashes aren't part of the suite, because only the adapter's author can cause them.
 #ifndef QUORATE_TESTING_STORAGE_CONFORMANCE_H_
 #define QUORATE_TESTING_STORAGE_CONFORMANCE_H_
@@ -53,6 +53,15 @@ class ElectionStateFixture : public StorageFixture {
   virtual std::unique_ptr<ElectionStateStore> Make() = 0;
 };
 
+// Its calls block, so there is nothing to wait for.
+class SnapshotStoreFixture {
+ public:
+  virtual ~SnapshotStoreFixture() = default;
+  [[nodiscard]] virtual bool survives_restart() const = 0;
+  // A store that isn't open yet. At most one lives at a time.
+  virtual std::unique_ptr<SnapshotStore> Make() = 0;
+};
+
 template <typename Fixture>
 struct ConformanceCase {
   std::string name;
@@ -61,6 +70,7 @@ struct ConformanceCase {
 
 std::vector<ConformanceCase<LogStoreFixture>> LogStoreConformance();
 std::vector<ConformanceCase<ElectionStateFixture>> ElectionStateConformance();
+std::vector<ConformanceCase<SnapshotStoreFixture>> SnapshotStoreConformance();
 
 }  // namespace quorate::testing
 
