@@ -238,12 +238,19 @@ TEST_CASE("a snapshot of another format version is refused by its number (F-P12)
 
 TEST_CASE("snapshot, version 0") {
   const Encoded encoded = Encode({"+1", "hello"});
-  const std::string expected =
-      absl::HexStringToBytes(absl::StrReplaceAll("51 52 42 31 56 00 00 00 00 00 00 00", {{" ", ""}}));
+  const std::string expected = absl::HexStringToBytes(absl::StrReplaceAll(
+      "51 52 42 31 56 00 00 00 e1 f7 b9 43 01 01 00 00 00 00 00 00 00 00 00 00 07 00 00 00 01 00 00 00 "
+      "00 e8 66 5e 6f 01 00 00 10 32 54 76 98 ba dc fe 22 00 00 00 00 00 03 00 07 00 00 00 e8 03 00 00 "
+      "00 00 00 00 00 e8 66 5e 6f 01 00 00 06 00 00 00 76 6f 74 65 72 73 51 52 42 31 3f 00 00 00 18 e0 "
+      "d5 7f 01 00 00 00 01 00 00 00 00 00 00 00 07 00 00 00 02 00 00 00 00 e8 66 5e 6f 01 00 00 10 32 "
+      "54 76 98 ba dc fe 02 00 00 00 2b 31 05 00 00 00 68 65 6c 6c 6f 51 52 42 31 50 00 00 00 12 27 8c "
+      "47 01 01 00 00 03 00 00 00 00 00 00 00 07 00 00 00 01 00 00 00 00 e8 66 5e 6f 01 00 00 10 32 54 "
+      "76 98 ba dc fe 1c 00 00 00 00 00 04 00 02 00 00 00 00 00 00 00 95 00 00 00 00 00 00 00 1f da 01 "
+      "81 b7 34 a8 2a ",
+      {{" ", ""}}));
   const bool same = encoded.bytes == expected;
-  INFO(absl::BytesToHexString(encoded.bytes));
   CHECK(same);
-  CHECK(encoded.info.digest == 0);
+  CHECK(encoded.info.digest == 0xd82352b41119bcd5);
 }
 
 }  // namespace
