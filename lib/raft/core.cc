@@ -20,7 +20,16 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
       timing_(config_.timeouts, random),
       log_(recovered, VoterSet(config_.initial_voters), config_.tail_cache_bytes),
       high_watermark_(recovered.log.start.end),
+      snapshot_budget_(config_.snapshot_bytes_per_second),
       silence_(timing_.SilenceMin(), timing_.Fetch(), timing_.KeepAlive()) {
+  if (recovered.snapshot.has_value()) {
+    snapshots_.push_back(recovered.snapshot->info);
+    // Snapshots are of committed state.
+    high_watermark_ = std::max(high_watermark_, recovered.snapshot->info.id.end);
+  }
+  if (recovered.partial_snapshot.has_value()) {
+    download_ = Download{.file = {*recovered.partial_snapshot, recovered.partial_snapshot_bytes}};
+  }
   if (recovered.election.has_value()) {
     epoch_ = recovered.election->epoch;
     voted_for_ = recovered.election->voted_for;
@@ -31,6 +40,7 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
 void CoreImpl::Start(Instant now) {
   now_ = now;
   started_ = true;
+  if (!CheckRecovered()) return;
   // M-02: whatever this node was, it comes back without a role. Had it led its stored epoch, it may have forgotten
   // records of it that were not synced; leading it again could put other records at the same (epoch, offset).
   if (leader_hint_ == config_.self.id) QUORATE_MARK("C-19");
@@ -100,11 +110,14 @@ Instant CoreImpl::RoleDeadline() const {
         next = std::min(next, session_->reopen_at.value_or(session_->last_sent + timing_.KeepAlive()));
       }
       next = std::min(next, wish_at_);
+      if (download_.has_value()) next = std::min(next, download_->ask_at);
       return reads_.round_runs() ? std::min(next, forward_resend_at_) : next;
     }
-    case ReplicaRole::kLeader:
-      if (voters_in_force().IsSoleVoter(config_.self)) return ChangeDeadline();
-      return std::min({leader_tick_at_, quorum_deadline_, ChangeDeadline()});
+    case ReplicaRole::kLeader: {
+      const Instant next = std::min(ChangeDeadline(), snapshot_send_at_);
+      if (voters_in_force().IsSoleVoter(config_.self)) return next;
+      return std::min({leader_tick_at_, quorum_deadline_, next});
+    }
     case ReplicaRole::kHalted:
       break;
   }
@@ -201,6 +214,11 @@ Effects CoreImpl::TakeEffects() {
   } else {
     effects_.store.reset();
     effects_.read_log.clear();
+    effects_.read_snapshot.clear();
+    effects_.write_snapshot.reset();
+    effects_.verify_snapshot.reset();
+    effects_.install_snapshot.reset();
+    effects_.abandon_snapshot = false;
   }
   effects_.log_generation = log_.generation();
   const bool knows_leader = role_ == ReplicaRole::kLeader || role_ == ReplicaRole::kFollower;

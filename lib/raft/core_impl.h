@@ -14,6 +14,8 @@
 //   membership.cc changes of the voter set, on the leader
 //   joining.cc    what a replica asks of the voter set for itself
 //   transfer.cc   handing leadership over
+//   snapshots.cc  snapshots: taken, trimmed behind, handed out to followers
+//   snapshot_fetch.cc  snapshots loaded from the leader, put in the place of the log
 //
 // A reader who wants to check a rule searches its id: each M-rule is decided in one place.
 #ifndef QUORATE_RAFT_CORE_IMPL_H_
@@ -35,7 +37,10 @@
 #include "raft/progress.h"
 #include "raft/read_queue.h"
 #include "raft/replica_log.h"
+#include "raft/send_budget.h"
 #include "raft/silence.h"
+#include "raft/snapshot_download.h"
+#include "raft/snapshot_reads.h"
 #include "raft/timing.h"
 #include "raft/voter_set.h"
 #include "raft/votes.h"
@@ -83,7 +88,7 @@ class CoreImpl final : public Core {
   const std::vector<Voter>& voters() const override { return voters_in_force().voters(); }
   const std::vector<Voter>* committed_voters() const override;
   RecoveredState::VotersAt VotersAsOf(Offset end) const override;
-  Epoch EpochAt(Offset offset) const override { return log_.epochs().EpochAt(offset); }
+  Epoch EpochAt(Offset offset) const override;
   std::optional<PendingVoterChange> voter_change() const override;
   bool transferring() const override;
   std::vector<ReplicaProgress> Progress() const override;
@@ -211,6 +216,36 @@ class CoreImpl final : public Core {
   void Discover();
   void RunFollowerTimers();
 
+  // ---- snapshots.cc --------------------------------------------------------------------------------------
+  // False, and halted: log and snapshot as they were recovered don't fit together.
+  bool CheckRecovered();
+  void TrimLog(LogPosition start);
+  // The leader's log doesn't reach back to this position, or can't tell whether it is its own.
+  bool NeedsSnapshot(const FetchRequest& request) const;
+  const SnapshotInfo* FindSnapshot(LogPosition id) const;
+  void On(const Message& message, const SnapshotRequest& request);
+  SnapshotResponse SnapshotAnswer(PeerError error, const SnapshotRequest& request) const;
+  // Begins the reads that may begin now.
+  void ReadSnapshots();
+  void AnswerPiece(const Message& message, absl::StatusOr<SnapshotChunk> chunk);
+
+  // ---- snapshot_fetch.cc ---------------------------------------------------------------------------------
+  void On(const Message& message, const SnapshotResponse& response);
+  // The leader of our session says that our position is only to be had as a snapshot.
+  void OnSnapshotOffered(LogPosition id);
+  void OnPiece(const SnapshotResponse& response);
+  void OnOtherFile();
+  void AskForPiece();
+  void WritePiece(Bytes data);
+  void VerifyDownload();
+  // What was received is of no use.
+  void AbandonDownload();
+  // ... and the same will not be tried again at once.
+  void DownloadFailed();
+  void InstallVerified();
+  // The leader sends us its log: nobody waits for a snapshot.
+  void ForgetDownload();
+
   // ---- reads.cc --------------------------------------------------------------------------------------
   void On(const Message& message, const ReadRequest& request);
   void On(const Message& message, const ReadResponse& response);
@@ -318,6 +353,31 @@ class CoreImpl final : public Core {
   uint64_t running_read_round_ = 0;  // what the present reads wait for
   Offset read_round_offset_;
   bool push_needed_ = false;
+
+  // Snapshots. The newest first, at most two: a follower may still be loading the one before.
+  std::vector<SnapshotInfo> snapshots_;
+  // Leader.
+  SnapshotReads snapshot_reads_;
+  SendBudget snapshot_budget_;
+  Instant snapshot_send_at_ = Instant::Infinite();
+  uint64_t last_snapshot_work_ = 0;  // of ReadSnapshotChunk, WriteSnapshotChunk and VerifySnapshot effects
+  // Follower. What is on disk of a snapshot outlives roles, as does what is being done about it; questions don't.
+  struct Download {
+    SnapshotDownload file;
+    uint64_t request_id = 0;               // the running question; 0: none
+    Instant ask_at = Instant::Infinite();  // ask, or ask again
+    uint64_t work_id = 0;                  // the running write or verification; 0: none
+    size_t writing = 0;                    // bytes of the write
+    bool verifying = false;
+  };
+  struct Verified {
+    SnapshotInfo info;
+    RecoveredState::VotersAt voters;
+  };
+  std::optional<Download> download_;
+  std::optional<Verified> verified_;  // while this node neither follows nor leads, it isn't installed
+  Instant download_not_before_;
+  int failed_downloads_ = 0;
 
   // Resigned.
   std::optional<Resignation> resignation_;

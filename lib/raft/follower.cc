@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "raft/core_impl.h"
 
 namespace quorate::raft {
@@ -71,6 +72,7 @@ void CoreImpl::RunFollowerTimers() {
   }
   if (now_ >= wish_at_) SendWish();
   if (!session_.has_value()) return;
+  if (download_.has_value() && now_ >= download_->ask_at) AskForPiece();
   if (session_->reopen_at.has_value()) {
     if (now_ >= *session_->reopen_at) OpenSession();
   } else if (now_ - session_->last_sent >= timing_.KeepAlive()) {
@@ -83,7 +85,10 @@ void CoreImpl::On(const Message& message, const FetchResponse& response) {
   const bool discovers = discovery_.has_value() && message.request_id >= discovery_->first_request_id;
   // M-17: a session ends with every truncation and role change, and its answers with it.
   const bool in_session = session_.has_value() && response.session == session_->id && message.from.id == leader_.id;
-  if (!discovers && !in_session) return;
+  if (!discovers && !in_session) {
+    QUORATE_MARK("C-09");
+    return;
+  }
   const uint64_t session = in_session ? session_->id : 0;
   if (!AcceptAnswer(message, response.epoch, response.leader)) return;
   if (!session_.has_value() || session_->id != session) return;
@@ -112,16 +117,14 @@ void CoreImpl::On(const Message& message, const FetchResponse& response) {
 
 void CoreImpl::OnSessionPush(const FetchResponse& response) {
   if (response.diverging.has_value()) return TruncateTo(*response.diverging);
-  if (response.snapshot.has_value()) {
-    session_->reopen_at = now_ + timing_.Resend();
-    return;
-  }
+  if (response.snapshot.has_value()) return OnSnapshotOffered(*response.snapshot);
   if (response.base_offset > log_.end_offset()) return OpenSession();  // a push was lost on the way
   if (!AppendFetched(response)) {
     if (role_ == ReplicaRole::kFollower) session_->reopen_at = now_ + timing_.RetryBackoff();
     return;
   }
   RaiseHighWatermark(response.high_watermark);
+  if (!response.batches.empty()) ForgetDownload();
   // Everything else is acknowledged when it is durable. At once only what somebody waits for: a read round, or
   // the leader, when the credit is half used up before the disk has answered.
   const bool new_round = response.read_round > read_round_seen_;

@@ -64,6 +64,7 @@ void CoreImpl::OnRequest(const Message& message) {
                         [&](const EndEpochRequest& request) { On(message, request); },
                         [&](const FetchRequest& request) { On(message, request); },
                         [&](const ReadRequest& request) { On(message, request); },
+                        [&](const SnapshotRequest& request) { On(message, request); },
                         [&](const ProbeRequest& request) { On(message, request); },
                         [&](const VoterChangeRequest& request) { On(message, request); }, [](const auto&) {}},
              message.body);
@@ -75,6 +76,7 @@ void CoreImpl::OnResponse(const Message& message) {
                         [&](const EndEpochResponse& response) { On(message, response); },
                         [&](const FetchResponse& response) { On(message, response); },
                         [&](const ReadResponse& response) { On(message, response); },
+                        [&](const SnapshotResponse& response) { On(message, response); },
                         [&](const ProbeResponse& response) { On(message, response); },
                         [&](const VoterChangeResponse& response) { On(message, response); }, [](const auto&) {}},
              message.body);

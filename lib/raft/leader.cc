@@ -127,6 +127,9 @@ void CoreImpl::On(const Message& message, const FetchRequest& request) {
 void CoreImpl::OpenFetch(const Message& message, const FetchRequest& request, raft::Progress& replica) {
   if (std::optional<FetchResponse> elsewhere = CheckPosition(request)) {
     replica.Refuse(message, request, read_round_);
+    // Who loads or verifies a snapshot has no open session for a while, and is there nevertheless.
+    replica.last_fetch = now_;
+    replica.begin_acknowledged = true;
     return Reply(message, *std::move(elsewhere));
   }
   if (!replica.Open(message, request, read_round_))
@@ -152,8 +155,8 @@ std::optional<FetchResponse> CoreImpl::CheckPosition(const FetchRequest& request
   FetchResponse response = FetchAnswer(PeerError::kNone, request.session);
   response.base_offset = request.fetch_offset;
   response.high_watermark = high_watermark_;
-  if (request.fetch_offset < log_.start().end) {
-    response.snapshot = log_.start();
+  if (NeedsSnapshot(request)) {
+    response.snapshot = snapshot();
     return response;
   }
   if (request.fetch_offset == Offset(0)) return std::nullopt;  // an empty log is a prefix of every log
@@ -299,6 +302,7 @@ void CoreImpl::RunLeaderTimers() {
   }
   if (DiskHangs()) return BecomeResigned(/*requested=*/false);
   if (now_ >= leader_tick_at_) SendBeginEpoch();
+  if (now_ >= snapshot_send_at_) ReadSnapshots();
 }
 
 bool CoreImpl::DiskHangs() const {

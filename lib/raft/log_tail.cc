@@ -28,6 +28,12 @@ void LogTail::TrimTo(Offset start) {
   }
 }
 
+bool LogTail::Splits(Offset offset) const {
+  const auto it = std::lower_bound(batches_.begin(), batches_.end(), offset,
+                                   [](const Batch& batch, Offset o) { return batch.end_offset() <= o; });
+  return it != batches_.end() && it->base_offset() < offset;
+}
+
 std::vector<Batch> LogTail::Read(Offset from, size_t bytes_max) const {
   std::vector<Batch> out;
   auto it = std::lower_bound(batches_.begin(), batches_.end(), from,

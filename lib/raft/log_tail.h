@@ -26,6 +26,8 @@ class LogTail {
 
   // Whole batches from `from` on, at most `bytes_max` but at least one. Empty when no batch here begins at `from`.
   [[nodiscard]] std::vector<Batch> Read(Offset from, size_t bytes_max) const;
+  // A batch here has records on both sides of `offset`.
+  [[nodiscard]] bool Splits(Offset offset) const;
   [[nodiscard]] size_t bytes() const { return bytes_; }
 
  private:

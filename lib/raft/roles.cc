@@ -27,6 +27,12 @@ void CoreImpl::LeaveRole() {
   resend_at_ = Instant::Infinite();
   fetch_deadline_ = Instant::Infinite();
   replicas_.Clear();
+  snapshot_reads_.Clear();
+  snapshot_send_at_ = Instant::Infinite();
+  if (download_.has_value()) {
+    download_->request_id = 0;
+    download_->ask_at = Instant::Infinite();
+  }
   epoch_start_ = kNoOffset;
   leader_tick_at_ = Instant::Infinite();
   resignation_.reset();

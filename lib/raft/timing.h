@@ -77,6 +77,10 @@ class Timing {
   // A leader that leaves waits no longer than this for its successors to know.
   [[nodiscard]] absl::Duration HandOver() const { return t_.election; }
   [[nodiscard]] absl::Duration RetryBackoff() const { return t_.retry_backoff; }
+  // A snapshot that turned out bad, or could not be written, is loaded again after ever longer waits: it may be large.
+  [[nodiscard]] absl::Duration SnapshotRetry(int failures) const {
+    return std::max(t_.retry_backoff, absl::Milliseconds(1)) * (int64_t{1} << std::min(failures, 10));
+  }
 
  private:
   static constexpr absl::Duration kBackoffBase = absl::Milliseconds(10);

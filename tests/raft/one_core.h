@@ -27,6 +27,12 @@ struct OneCoreSetup {
   std::vector<Endpoint> bootstrap_servers = {};
   uint32_t credit = 1u << 20;
   size_t tail_bytes = 1u << 20;
+  // A log that begins behind `start`, and what is on disk of snapshots.
+  LogPosition start = {};
+  std::optional<RecoveredState::Snapshot> snapshot = {};
+  std::optional<SnapshotInfo> partial = {};
+  uint64_t partial_bytes = 0;
+  uint64_t snapshot_bytes_per_second = 0;
 };
 
 class OneCore {
@@ -43,12 +49,16 @@ class OneCore {
     config_.tail_cache_bytes = setup.tail_bytes;
     for (int id : setup.voters) config_.initial_voters.push_back(Voter{Key(id), {Address(id)}, 0, 1});
     Recovery recovery;
-    LogBounds bounds;
+    LogBounds bounds{setup.start, setup.start};
     for (const Batch& batch : setup.log) {
       (void)recovery.Visit(batch);
       bounds.end = {batch.epoch(), batch.end_offset()};
     }
-    core = Core::Make(config_, recovery.Finish(bounds, setup.election), &random_);
+    config_.snapshot_bytes_per_second = setup.snapshot_bytes_per_second;
+    RecoveredState recovered = recovery.Finish(bounds, setup.election, setup.snapshot);
+    recovered.partial_snapshot = setup.partial;
+    recovered.partial_snapshot_bytes = setup.partial_bytes;
+    core = Core::Make(config_, std::move(recovered), &random_);
     core->Start(now);
     Take();
   }
@@ -195,6 +205,11 @@ class OneCore {
     for (auto& outcome : effects.reads) reads.push_back(std::move(outcome));
     for (auto& read : effects.read_log) read_log.push_back(read);
     for (auto& peer : effects.peers) peers.push_back(std::move(peer));
+    for (auto& read : effects.read_snapshot) read_snapshot.push_back(read);
+    if (effects.abandon_snapshot) ++abandoned;
+    if (effects.write_snapshot.has_value()) write_snapshot = effects.write_snapshot;
+    if (effects.verify_snapshot.has_value()) verify_snapshot = effects.verify_snapshot;
+    if (effects.install_snapshot.has_value()) installed.push_back(effects.install_snapshot->info);
     if (effects.store.has_value()) store = effects.store;
     if (effects.halt.has_value()) halt = effects.halt;
   }
@@ -206,6 +221,11 @@ class OneCore {
   std::vector<ReadOutcome> reads;
   std::vector<ReadLog> read_log;
   std::vector<PeerAddress> peers;
+  std::vector<ReadSnapshotChunk> read_snapshot;
+  std::optional<WriteSnapshotChunk> write_snapshot;
+  std::optional<VerifySnapshot> verify_snapshot;
+  std::vector<SnapshotInfo> installed;
+  int abandoned = 0;
   std::optional<StoreElectionState> store;
   ElectionState stored;
   std::optional<absl::Status> halt;
