@@ -23,6 +23,7 @@ CoreCluster::CoreCluster(ClusterOptions options) : options_(options), random_(op
     node->config.timeouts = options_.timeouts;
     node->config.fetch_credit_bytes = options_.fetch_credit_bytes;
     node->config.tail_cache_bytes = options_.tail_cache_bytes;
+    node->config.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
     nodes_.push_back(std::move(node));
   }
 }
@@ -42,13 +43,7 @@ void CoreCluster::Start(int id) {
   n.paused = n.hold_disk = n.hold_stores = false;
   n.held.clear();
   n.held_stores.clear();
-  Recovery recovery;
-  for (const Batch& batch : n.log) {
-    if (!recovery.Visit(batch).ok()) Violation(absl::StrCat("node ", id, " can't recover its log"));
-  }
-  const LogBounds bounds{{}, {n.log.empty() ? Epoch() : n.log.back().epoch(), LogEnd(n)}};
-  n.synced = LogEnd(n);
-  n.core = Core::Make(n.config, recovery.Finish(bounds, n.stored), n.random.get());
+  n.core = Core::Make(n.config, Recover(n), n.random.get());
   n.core->Start(now_);
   AfterEvent(n);
   for (const auto& other : nodes_) {
@@ -69,6 +64,7 @@ void CoreCluster::Crash(int id) {
     kept.push_back(batch);
   }
   n.log = std::move(kept);
+  CrashSnapshots(n);
   if (!options_.announce_crashes) return;
   for (const auto& other : nodes_) {
     if (other->id != id && other->core != nullptr) Disconnect(other->id, id);
@@ -223,6 +219,8 @@ void CoreCluster::AfterEvent(Node& n) {
   Perform(n, n.core->TakeEffects());
   CheckLeadership(n);
   CheckHighWatermark(n);
+  CheckSnapshots(n);
+  MaybeTakeSnapshot(n);
   const uint64_t token = ++n.tick_token;
   const Instant deadline = n.core->NextDeadline();
   if (deadline.is_infinite()) return;
@@ -236,6 +234,7 @@ void CoreCluster::AfterEvent(Node& n) {
 void CoreCluster::Perform(Node& n, Effects effects) {
   const uint64_t life = n.life;
   PerformLog(n, effects);
+  PerformSnapshots(n, effects);
   if (effects.halt.has_value()) n.halt = effects.halt;
   if (effects.store.has_value()) {
     const StoreElectionState store = *effects.store;
@@ -256,15 +255,21 @@ void CoreCluster::Perform(Node& n, Effects effects) {
     });
   }
   for (const ReadLog& read : effects.read_log) {
-    std::vector<Batch> batches;
-    size_t bytes = 0;
-    for (const Batch& batch : n.log) {
-      if (batch.base_offset() < read.from || (!batches.empty() && bytes + batch.size() > read.bytes_max)) continue;
-      bytes += batch.size();
-      batches.push_back(batch);
-    }
-    At(now_ + DiskTime(), [this, id = n.id, life, read, batches] {
-      OnNode(id, life, [=, this](Node& target) { target.core->LogRead(now_, read.id, batches); });
+    At(now_ + DiskTime(), [this, id = n.id, life, read] {
+      OnNode(id, life, [=, this](Node& target) {
+        if (read.from < target.log_start.end) {
+          return target.core->LogRead(now_, read.id, absl::OutOfRangeError("the log was trimmed"));
+        }
+        std::vector<Batch> batches;
+        size_t bytes = 0;
+        for (const Batch& batch : target.log) {
+          if (batch.base_offset() < read.from) continue;
+          if (!batches.empty() && bytes + batch.size() > read.bytes_max) break;
+          bytes += batch.size();
+          batches.push_back(batch);
+        }
+        target.core->LogRead(now_, read.id, std::move(batches));
+      });
     });
   }
   for (const ReadOutcome& outcome : effects.reads) CheckRead(outcome.id, outcome.offset);
@@ -279,6 +284,10 @@ void CoreCluster::PerformLog(Node& n, const Effects& effects) {
       while (!n.log.empty() && n.log.back().end_offset() > truncate->new_end) n.log.pop_back();
       n.synced = std::min(n.synced, truncate->new_end);
       ++n.generation;
+    } else if (const auto* reset = std::get_if<ResetLog>(&operation)) {
+      if (n.core->role() == ReplicaRole::kLeader) Violation("I-04: a leader dropped its log");
+      if (reset->start.end < n.high_watermark) Violation("I-13: reset to below the high watermark");
+      ResetLogOf(n, reset->start);
     } else {
       const Batch& batch = std::get<AppendLog>(operation).batch;
       if (batch.base_offset() != LogEnd(n)) Violation("an append leaves a gap");
@@ -291,7 +300,10 @@ void CoreCluster::PerformLog(Node& n, const Effects& effects) {
   auto complete = [this, id = n.id, life = n.life, end = LogEnd(n), disk_generation = n.generation,
                    generation = effects.log_generation] {
     OnNode(id, life, [=, this](Node& target) {
-      if (target.generation == disk_generation) target.synced = std::max(target.synced, end);
+      if (target.generation == disk_generation) {
+        target.synced = std::max(target.synced, end);
+        target.replaced.reset();
+      }
       target.core->LogDurable(now_, end, generation);
     });
   };
@@ -370,6 +382,7 @@ void CoreCluster::CheckLeadership(Node& n) {
   std::map<Offset, std::pair<Epoch, uint32_t>> held;
   for (const Batch& batch : n.log) held[batch.base_offset()] = {batch.epoch(), batch.crc()};
   for (const auto& [offset, record] : committed_) {
+    if (offset < n.log_start.end) continue;  // I-11 and I-18 say that a snapshot has it
     const auto at = held.find(offset);
     if (at == held.end() || at->second != record) {
       Violation(absl::StrCat("I-06: new leader ", n.id, " lacks committed offset ", offset.value()));
@@ -391,9 +404,10 @@ void CoreCluster::CheckHighWatermark(Node& n) {
       Violation("I-09: committed by counting old records");
     for (int id = 1; id <= options_.voters && newest != n.log.end(); ++id) {
       const std::vector<Batch>& log = node(id).log;
-      const bool has = std::any_of(log.begin(), log.end(), [&](const Batch& b) {
-        return b.base_offset() == newest->base_offset() && b.crc() == newest->crc();
-      });
+      // Behind a snapshot it is there too: I-18 has looked at what snapshots hold.
+      const bool has = node(id).log_start.end >= high || std::any_of(log.begin(), log.end(), [&](const Batch& b) {
+                         return b.base_offset() == newest->base_offset() && b.crc() == newest->crc();
+                       });
       backing += has && node(id).synced >= high ? 1 : 0;
     }
     if (backing <= options_.voters / 2) Violation(absl::StrCat("I-08: ", high.value(), " is on ", backing, " disks"));

@@ -2,7 +2,7 @@
 // complete late and forget what they hadn't synced, crashes and restarts - and a referee.
 //
 // The referee looks at every event from outside, with knowledge that no node has, and checks the invariants of the
-// fault model: I-01 to I-10, I-12, I-13, I-16 and linearizable reads. What it finds is in violations(). Everything
+// fault model: I-01 to I-13, I-16, I-18 and linearizable reads. What it finds is in violations(). Everything
 // follows from the seed.
 #ifndef QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
 #define QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
@@ -33,7 +33,19 @@ struct ClusterOptions {
   bool announce_crashes = true;  // peers notice the broken connection
   size_t tail_cache_bytes = 1u << 20;
   uint32_t fetch_credit_bytes = 1u << 20;
+  // A node takes a snapshot when so many records were committed since its last; 0: never.
+  int snapshot_every = 0;
+  size_t snapshot_piece = 1u << 20;  // bytes that a disk reads at once
+  uint64_t snapshot_bytes_per_second = 0;
+  int snapshot_fault_permille = 0;  // a write, or what verifying finds
   QuorumTimeouts timeouts = {};
+};
+
+// A snapshot's file. What it holds is the history of the records that it stands for, so that two files for one position
+// are equal exactly if the state machines were (I-18).
+struct SnapshotFile {
+  SnapshotInfo info;
+  std::string bytes;
 };
 
 class CoreCluster {
@@ -64,6 +76,10 @@ class CoreCluster {
   void SetLog(int id, std::vector<Batch> log, std::optional<ElectionState> election);
   // Rolls the stopped node's disk back to its first `batches` batches (fault F-P11).
   void RollBack(int id, size_t batches);
+  // An empty disk under a stopped node: somebody new, with a directory id of its own (F-D16).
+  void Wipe(int id);
+  // Takes a snapshot of what this node knows to be committed.
+  void TakeSnapshot(int id);
 
   void RunFor(absl::Duration duration);
   bool RunUntil(const std::function<bool()>& condition, absl::Duration at_most);
@@ -75,6 +91,9 @@ class CoreCluster {
   ReplicaKey key(int id) const {
     return ReplicaKey{NodeId(id), DirectoryId(Uuid(7, 1000 + static_cast<uint64_t>(id)))};
   }
+  const std::vector<SnapshotFile>& snapshots(int id) { return node(id).snapshots; }
+  uint64_t partial_bytes(int id) { return node(id).partial.has_value() ? node(id).partial->bytes.size() : 0; }
+  int installed() const { return installed_; }  // snapshots put in the place of a log, by all nodes
   IncarnationId incarnation(int id) { return node(id).config.incarnation; }
   ClusterId cluster_id() const { return ClusterId(Uuid(1, 0xC1A5)); }
   // The node that leads the highest epoch, 0: none.
@@ -106,7 +125,18 @@ class CoreCluster {
     std::unique_ptr<Xoshiro> random;
     std::unique_ptr<Core> core;
     std::vector<Batch> log;  // as the operating system has it
-    Offset synced;           // as the disk has it
+    LogPosition log_start;   // behind which it begins
+    struct OldLog {
+      std::vector<Batch> log;
+      LogPosition start;
+      Offset synced;
+    };
+    std::optional<OldLog> replaced;       // a reset that isn't done: a crash may bring it back
+    std::vector<SnapshotFile> snapshots;  // finished, ascending, at most two
+    std::optional<SnapshotFile> partial;  // being received
+    bool taking_snapshot = false;
+    Instant snapshot_done_at;
+    Offset synced;  // as the disk has it
     uint64_t generation = 0;
     std::optional<ElectionState> stored;
     bool paused = false;
@@ -127,7 +157,7 @@ class CoreCluster {
   using Key = std::pair<Instant, uint64_t>;
 
   Node& node(int id) { return *nodes_.at(static_cast<size_t>(id - 1)); }
-  Offset LogEnd(const Node& node) const { return node.log.empty() ? Offset(0) : node.log.back().end_offset(); }
+  Offset LogEnd(const Node& node) const { return node.log.empty() ? node.log_start.end : node.log.back().end_offset(); }
   void At(Instant when, std::function<void()> event) { events_.emplace(Key{when, ++event_count_}, std::move(event)); }
   absl::Duration DiskTime();
   void OnNode(int id, uint64_t life, const std::function<void(Node&)>& event);
@@ -137,6 +167,20 @@ class CoreCluster {
   void Route(Node& node, const Message& message);
   void Deliver(const Message& message);
   void Violation(const std::string& what);
+
+  // core_cluster_snapshots.cc: the disk's part of snapshots, and what the referee knows of them.
+  RecoveredState Recover(Node& node);
+  void CrashSnapshots(Node& node);
+  void MaybeTakeSnapshot(Node& node);
+  void PerformSnapshots(Node& node, const Effects& effects);
+  void ResetLogOf(Node& node, LogPosition start);
+  void SnapshotWork(Node& node, const std::function<void(Node&)>& work);
+  void WriteChunk(Node& node, const WriteSnapshotChunk& chunk);
+  void Verify(Node& node, const VerifySnapshot& verify);
+  void ReadChunk(Node& node, const ReadSnapshotChunk& read);
+  void Keep(Node& node, SnapshotFile file);
+  std::string HistoryOf(Node& node, Offset end);
+  void CheckSnapshots(Node& node);
 
   // The referee.
   void CheckSent(Node& node, const Message& message);
@@ -160,6 +204,8 @@ class CoreCluster {
   std::map<std::pair<Offset, Epoch>, uint32_t> bytes_;      // I-05: (base offset, epoch) -> crc
   std::map<Offset, std::pair<Epoch, uint32_t>> committed_;  // I-07: base offset -> what was committed there
   Offset committed_end_;
+  std::map<uint64_t, RecoveredState::VotersAt> snapshot_voters_;  // by digest
+  int installed_ = 0;
   uint64_t last_read_ = 0;
   std::map<uint64_t, ReadRecord> reads_;
 };

@@ -26,6 +26,11 @@ Plan MakePlan(uint64_t seed) {
   o.announce_crashes = random.Below(2) == 0;
   o.tail_cache_bytes = random.Below(2) == 0 ? 200 : 1u << 20;
   o.fetch_credit_bytes = random.Below(2) == 0 ? 300 : 1u << 20;
+  // Two of three lives take snapshots, some all the time.
+  o.snapshot_every = static_cast<int>(random.Below(3) * (2 + random.Below(12)));
+  o.snapshot_piece = random.Below(2) == 0 ? 60 + random.Below(400) : 1u << 20;
+  o.snapshot_bytes_per_second = random.Below(4) == 0 ? 20'000 : 0;
+  o.snapshot_fault_permille = static_cast<int>(random.Below(3) * 40);
   return plan;
 }
 
@@ -81,7 +86,8 @@ std::string Describe(CoreCluster& cluster, int nodes) {
     absl::StrAppend(&text, "node ", id, ": role ", static_cast<int>(core.role()), " epoch ", core.epoch().value(),
                     " leader ", core.leader().id.value(), " log ", core.log_end().end.value(), " of epoch ",
                     core.log_end().epoch.value(), " durable ", core.durable_end().value(), " hw ",
-                    core.high_watermark().value(), "\n");
+                    core.high_watermark().value(), " log start ", core.log_start().end.value(), " snapshot ",
+                    core.snapshot().end.value(), "\n");
     if (auto halt = cluster.halted(id)) absl::StrAppend(&text, "  halted: ", halt->message(), "\n");
   }
   return text;
