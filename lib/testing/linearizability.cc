@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
@@ -36,6 +37,11 @@ class Search {
   static constexpr size_t kHead = 0;
   static constexpr size_t kEnd = 0;  // the list is a ring through its head
 
+  // In which turn a call is tried at a point of the order. First those that never change anything: what fits is put
+  // there for good, since moving it here from a later place changes nothing for anybody. Calls without an answer come
+  // last: most of them need not have happened, and each that is tried in vain doubles the work.
+  enum Turn : uint8_t { kHarmless, kAnswered, kOpen, kTurns };
+
   void BuildList();
   void Remove(size_t entry) {
     entries_[entries_[entry].previous].next = entries_[entry].next;
@@ -46,13 +52,15 @@ class Search {
     entries_[entries_[entry].next].previous = entry;
   }
   bool TryOrder(size_t call);
-  void Undo();
+  size_t Undo();
+  [[nodiscard]] Turn TurnOf(const Operation& operation) const;
   [[nodiscard]] LinearizabilityVerdict Failure() const;
 
   const std::vector<const Operation*>& operations_;
   const SequentialModel& model_;
   uint64_t steps_left_;
   std::vector<Entry> entries_;
+  std::vector<Turn> turns_;  // by operation
   std::string state_;
   std::vector<uint64_t> ordered_;  // a bit for each operation that has its place
   std::set<std::pair<std::vector<uint64_t>, std::string>> seen_;
@@ -60,6 +68,11 @@ class Search {
   size_t deepest_ = 0;
   std::vector<size_t> deepest_order_;
 };
+
+Search::Turn Search::TurnOf(const Operation& operation) const {
+  if (!operation.output.has_value() || operation.returned.is_infinite()) return kOpen;
+  return model_.NeverChanges(operation) ? kHarmless : kAnswered;
+}
 
 void Search::BuildList() {
   struct Moment {
@@ -70,8 +83,8 @@ void Search::BuildList() {
   std::vector<Moment> moments;
   for (size_t i = 0; i < operations_.size(); ++i) {
     moments.push_back({operations_[i]->called, false, i});
-    const bool open = operations_[i]->returned.is_infinite() || !operations_[i]->output.has_value();
-    if (!open) moments.push_back({operations_[i]->returned, true, i});
+    turns_.push_back(TurnOf(*operations_[i]));
+    if (turns_[i] != kOpen) moments.push_back({operations_[i]->returned, true, i});
   }
   // At the same instant a call comes before a return: they overlap, which allows more orders, never fewer.
   std::stable_sort(moments.begin(), moments.end(), [](const Moment& a, const Moment& b) {
@@ -102,7 +115,7 @@ bool Search::TryOrder(size_t call) {
   if (!next.has_value()) return false;
   std::vector<uint64_t> ordered = ordered_;
   ordered[operation / 64] |= uint64_t{1} << (operation % 64);
-  if (!seen_.emplace(ordered, *next).second) return false;
+  if (turns_[operation] != kHarmless && !seen_.emplace(ordered, *next).second) return false;
   ordered_ = std::move(ordered);
   stack_.emplace_back(call, std::exchange(state_, *std::move(next)));
   Remove(call);
@@ -115,7 +128,8 @@ bool Search::TryOrder(size_t call) {
   return true;
 }
 
-void Search::Undo() {
+// Takes the last call out of the order, and returns it.
+size_t Search::Undo() {
   auto [call, before] = std::move(stack_.back());
   stack_.pop_back();
   if (entries_[call].partner != 0) Restore(entries_[call].partner);
@@ -123,20 +137,40 @@ void Search::Undo() {
   const size_t operation = entries_[call].operation;
   ordered_[operation / 64] &= ~(uint64_t{1} << (operation % 64));
   state_ = std::move(before);
+  return call;
 }
 
 LinearizabilityVerdict Search::Run() {
   size_t at = entries_[kHead].next;
+  int turn = kHarmless;
   while (at != kEnd) {
-    if (steps_left_-- == 0) return {false, false, "gave up: too many calls overlap"};
     if (!entries_[at].is_return) {
-      at = TryOrder(at) ? entries_[kHead].next : entries_[at].next;
+      if (turns_[entries_[at].operation] != turn) {
+        at = entries_[at].next;
+        continue;
+      }
+      if (steps_left_-- == 0) return {false, false, "gave up: too many calls overlap"};
+      const size_t previous = entries_[at].previous;
+      if (!TryOrder(at)) {
+        at = entries_[at].next;
+      } else if (turn == kHarmless) {
+        at = entries_[previous].next;  // what didn't fit before doesn't fit now
+      } else {
+        turn = kHarmless;
+        at = entries_[kHead].next;
+      }
       continue;
     }
-    // Somebody saw an answer before this point, and no order explains it from here: go back.
+    // Somebody saw an answer before this point, so that what is behind it has to wait.
+    if (++turn < kTurns) {
+      at = entries_[kHead].next;
+      continue;
+    }
+    // No order explains it from here: go back to the last choice.
+    while (!stack_.empty() && turns_[entries_[stack_.back().first].operation] == kHarmless) Undo();
     if (stack_.empty()) return Failure();
-    const size_t call = stack_.back().first;
-    Undo();
+    const size_t call = Undo();
+    turn = turns_[entries_[call].operation];
     at = entries_[call].next;
   }
   return {true, true, ""};  // what is left has an unknown outcome and need not have happened
@@ -165,6 +199,10 @@ LinearizabilityVerdict Search::Failure() const {
 }
 
 }  // namespace
+
+bool RegisterModel::NeverChanges(const Operation& operation) const {
+  return operation.input == "read" || (absl::StartsWith(operation.input, "cas ") && operation.output == "0");
+}
 
 std::optional<std::string> RegisterModel::Apply(absl::string_view state, const Operation& operation) const {
   const std::vector<absl::string_view> words = absl::StrSplit(operation.input, ' ');

@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "cluster/process.h"
 #include "quorate/admin_client.h"
+#include "support/process.h"
 
 namespace quorate::testing {
 

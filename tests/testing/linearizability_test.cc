@@ -141,5 +141,28 @@ TEST_CASE("a long history of few clients is checked quickly", "[testing][lineari
   CHECK_FALSE(Linearizable(history));
 }
 
+// What a node that stood still leaves behind: it answers all at once what it was asked meanwhile.
+TEST_CASE("reads that wait for long and writes that nobody knows about don't drown the search",
+          "[testing][linearizability]") {
+  Xoshiro random(11);
+  std::vector<Operation> history;
+  for (int64_t i = 0; i < 60; ++i) history.push_back(Op(absl::StrCat("write u", i), std::nullopt, i, -1));
+  for (int64_t i = 0; i < 400; ++i) history.push_back(Op("read", "799", i, 9000));
+  for (int64_t i = 0; i < 800; ++i) {
+    const int64_t at = 1000 + i * 10;
+    history.push_back(Op(absl::StrCat("write ", i), "", at - 12, at + 12));
+    history.push_back(Op("read", absl::StrCat(i), at + 2, at + 8));
+  }
+  CHECK(Linearizable(history));
+  history.push_back(Op("read", "u7", 9100, 9101));  // one of them took effect after all
+  CHECK(Linearizable(history));
+  history.erase(history.begin(), history.begin() + 57);       // 57 to 59 are left
+  history.erase(history.begin() + 3, history.begin() + 383);  // and 20 of the reads
+  history.back() = Op("read", "u57", 9100, 9101);
+  CHECK(Linearizable(history));
+  history.push_back(Op("read", "799", 9102, 9103));  // and then it wasn't there any more
+  CHECK_FALSE(Linearizable(history));
+}
+
 }  // namespace
 }  // namespace quorate::testing

@@ -1,6 +1,6 @@
 // Child processes of a test: started, killed and waited for by their id, never by a name; and none outlives the test.
-#ifndef QUORATE_TESTS_CLUSTER_PROCESS_H_
-#define QUORATE_TESTS_CLUSTER_PROCESS_H_
+#ifndef QUORATE_TESTS_SUPPORT_PROCESS_H_
+#define QUORATE_TESTS_SUPPORT_PROCESS_H_
 
 #include <sys/types.h>
 
@@ -60,4 +60,4 @@ std::optional<std::string> SendBytes(int port, const std::string& bytes, absl::D
 
 }  // namespace quorate::testing
 
-#endif  // QUORATE_TESTS_CLUSTER_PROCESS_H_
+#endif  // QUORATE_TESTS_SUPPORT_PROCESS_H_
