@@ -15,6 +15,29 @@ absl::Status Unending() {
 // How long a question may wait when the script doesn't say.
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
+// Nodes that stand in vain do so again and again: a sequence of up to four lines that repeats itself is told twice.
+std::vector<std::string> WithoutRepetitions(const std::vector<std::string>& lines) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < lines.size();) {
+    size_t length = 1;
+    size_t times = 1;
+    for (; length <= 4; ++length) {
+      for (times = 1; i + (times + 1) * length <= lines.size(); ++times) {
+        const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(i);
+        const auto size = static_cast<std::ptrdiff_t>(length);
+        if (!std::equal(begin, begin + size, begin + static_cast<std::ptrdiff_t>(times * length))) break;
+      }
+      if (times > 2) break;
+    }
+    const size_t told = times > 2 ? 2 * length : 1;
+    out.insert(out.end(), lines.begin() + static_cast<std::ptrdiff_t>(i),
+               lines.begin() + static_cast<std::ptrdiff_t>(i + told));
+    if (times > 2) out.emplace_back("  (and so on)");
+    i += times > 2 ? times * length : 1;
+  }
+  return out;
+}
+
 // Takes "within TIME" off the end of `words`.
 absl::StatusOr<absl::Duration> TakeWithin(absl::Span<const std::string>* words) {
   if (words->size() < 2 || (*words)[words->size() - 2] != "within") return kPatience;
@@ -74,6 +97,7 @@ absl::Status Interpreter::RunFor(Words words) {
   world_->SetQuiet(true);
   const bool quiet = world_->Run(*duration);
   world_->SetQuiet(false);
+  for (std::string& line : WithoutRepetitions(world_->TakeLines())) world_->Say(std::move(line));
   return quiet ? absl::OkStatus() : Unending();
 }
 

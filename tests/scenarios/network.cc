@@ -121,7 +121,7 @@ size_t Network::Cut(int from, int to) {
   cut_.insert({from, to});
   const Selection link{from, to, "", std::nullopt, false};
   size_t lost = 0;
-  lost += std::erase_if(packets_, [&](const Packet& packet) { return link.Matches(packet.message); });
+  lost += std::erase_if(packets_, [&](const Packet& packet) { return !packet.held && link.Matches(packet.message); });
   return lost;
 }
 

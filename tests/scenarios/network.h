@@ -59,7 +59,7 @@ class Network {
   // From now on, and what is on its way.
   void Hold(const Selection& selection);
   void Release(const Selection& selection);
-  // What is sent over a cut link is lost; so is what is on its way.
+  // What is sent over a cut link is lost; so is what is on its way, but not what is held.
   size_t Cut(int from, int to);
   void Heal(int from, int to) { cut_.erase({from, to}); }
   void HealAll() { cut_.clear(); }

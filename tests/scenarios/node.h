@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -56,8 +57,9 @@ struct Node {
   std::unique_ptr<Xoshiro> random;
   std::unique_ptr<raft::Core> core;  // null: not running
   bool paused = false;
-  std::vector<Message> inbox;  // came while paused
-  uint64_t directories = 1;    // a wiped disk is formatted anew, with a new directory id
+  std::vector<Message> inbox;        // came while paused
+  std::map<NodeId, Endpoint> peers;  // whom the core wants to be connected with
+  uint64_t directories = 1;          // a wiped disk is formatted anew, with a new directory id
   Disk disk;
   std::optional<Disk> backup;
   std::set<DiskJob> held;

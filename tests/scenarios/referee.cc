@@ -9,7 +9,8 @@ namespace quorate::scenarios {
 
 void Referee::Violation(const std::string& invariant, absl::string_view what) {
   const std::string line = absl::StrCat(invariant, ": ", what);
-  (tolerated_.count(invariant) > 0 ? told_ : violations_).push_back(line);
+  std::vector<std::string>& lines = tolerated_.count(invariant) > 0 ? told_ : violations_;
+  if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
 }
 
 std::vector<std::string> Referee::TakeViolations() { return std::exchange(violations_, {}); }

@@ -72,6 +72,7 @@ void World::Start(Node& node) {
   node.paused = false;
   node.halt.reset();
   node.held.clear();
+  node.peers.clear();
   node.seen_role = ReplicaRole::kUnattached;
   node.seen_leader = kNoNode;
   node.seen_epoch = node.disk.election.has_value() ? node.disk.election->epoch : Epoch();

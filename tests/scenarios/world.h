@@ -112,6 +112,8 @@ class World {
   void PerformSends(Node& node, const raft::Effects& effects);
   void TellAnswers(Node& node, const raft::Effects& effects);
   void Receive(Node& node, const Message& message);
+  // A message to a peer of which only the address is known goes to whoever lives there.
+  Message Addressed(const Node& node, const Message& message) const;
   void AddJob(Node& node, DiskJob kind, std::string what, std::function<void()> done);
   absl::StatusOr<std::vector<Batch>> ReadLog(const Node& node, const raft::ReadLog& read) const;
   // The next timer of any of them and when it is due, as time since `began`; null: none within `limit`.

@@ -245,9 +245,29 @@ void World::TellAnswers(Node& node, const raft::Effects& effects) {
   }
 }
 
+Message World::Addressed(const Node& node, const Message& message) const {
+  if (message.to.id >= NodeId(0)) return message;
+  const auto peer = node.peers.find(message.to.id);
+  Message addressed = message;
+  for (const auto& other : nodes_) {
+    if (peer != node.peers.end() && other->config.advertised_endpoints.front() == peer->second) {
+      addressed.to.id = NodeId(other->id);
+    }
+  }
+  return addressed;
+}
+
 void World::PerformSends(Node& node, const raft::Effects& effects) {
-  for (const Message& message : effects.send) {
-    referee_.OnSend(node, message);
+  for (const raft::PeerAddress& peer : effects.peers) {
+    if (peer.endpoint.has_value()) {
+      node.peers[peer.id] = *peer.endpoint;
+    } else {
+      node.peers.erase(peer.id);
+    }
+  }
+  for (const Message& sent : effects.send) {
+    referee_.OnSend(node, sent);
+    const Message message = Addressed(node, sent);
     const Network::Fate fate = network_.Send(message);
     if (quiet_) continue;
     const char* const text = fate == Network::Fate::kLost ? ", lost" : fate == Network::Fate::kHeld ? ", held" : "";
