@@ -7,13 +7,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
-#include "raft/recovery.h"
+#include "quorum/recover.h"
+#include "raft/observer.h"
 
 namespace quorate::quorum {
 namespace {
 
 Endpoint DefaultEndpoint(const LeaderInfo& leader) {
   return leader.endpoints.empty() ? Endpoint{} : leader.endpoints.front();
+}
+
+absl::AnyInvocable<void(bool)> OnTurn(raft::Observer* observer) {
+  if (observer == nullptr) return nullptr;
+  return [observer](bool begins) { observer->OnTurn(begins); };
 }
 
 }  // namespace
@@ -23,7 +29,17 @@ Engine::Engine(QuorumOptions options, QuorumDependencies dependencies, CommitSin
       dependencies_(std::move(dependencies)),
       sink_(sink),
       timer_(dependencies_.executors->MakeSerial("quorate-timer")),
-      strand_(timer_.get(), [this] { Flush(); }) {}
+      strand_(
+          timer_.get(), [this] { Flush(); }, OnTurn(dependencies_.observer)),
+      snapshot_schedule_(options_.snapshots, dependencies_.clock->Now()) {
+  if (dependencies_.snapshots != nullptr) {
+    snapshots_ = std::make_unique<SnapshotWorker>(options_.cluster_id, std::move(dependencies_.snapshots),
+                                                  dependencies_.executors, dependencies_.clock, dependencies_.log_sink);
+  } else {
+    snapshot_schedule_.Disable(
+        MakeError(Reason::kRefused, Outcome::kNotApplied, "this node has no store for snapshots, so it takes none"));
+  }
+}
 
 Engine::~Engine() {
   Close();
@@ -49,32 +65,47 @@ raft::CoreConfig Engine::MakeCoreConfig() const {
   return config;
 }
 
-absl::StatusOr<raft::RecoveredState> Engine::Recover() {
-  absl::StatusOr<std::optional<ElectionState>> election = dependencies_.election_state->Load();
-  if (!election.ok()) return election.status();
-  raft::Recovery recovery;
-  absl::StatusOr<LogBounds> bounds =
-      dependencies_.log->Open([&recovery](const Batch& batch) { return recovery.Visit(batch); });
-  if (!bounds.ok()) return bounds.status();
-  return recovery.Finish(*bounds, *election);
+absl::Status Engine::Start() {
+  SnapshotStore* store = snapshots_ == nullptr ? nullptr : snapshots_->store();
+  absl::StatusOr<RecoveredStores> recovered =
+      RecoverStores(options_.cluster_id, dependencies_.log.get(), dependencies_.election_state.get(), store,
+                    dependencies_.log_sink.get());
+  if (!recovered.ok()) return recovered.status();
+  raft::RecoveredState& state = recovered->state;
+  if (snapshots_ != nullptr) {
+    std::optional<SnapshotInfo> verified;
+    if (state.snapshot.has_value()) verified = state.snapshot->info;
+    snapshots_->Adopt(recovered->snapshots, verified);
+  }
+  if (!recovered->reset_log_to.has_value()) {
+    absl::Status started;
+    strand_.RunAndWait([&] { started = StartCore(std::move(state)); });
+    return started;
+  }
+  // This node speaks when its log says what its snapshot says, and not before: what it would acknowledge meanwhile
+  // would rest on the snapshot alone. Not waited for here: under virtual time the log's thread is this one.
+  dependencies_.log->ResetTo(*recovered->reset_log_to, [this, state = std::move(state)](absl::Status reset) mutable {
+    strand_.Run([this, reset = std::move(reset), state = std::move(state)]() mutable {
+      if (stopped_) return;
+      absl::Status started = reset.ok() ? StartCore(std::move(state)) : reset;
+      if (!started.ok()) Halt(std::move(started));
+    });
+  });
+  return absl::OkStatus();
 }
 
-absl::Status Engine::Start() {
-  absl::StatusOr<raft::RecoveredState> recovered = Recover();
-  if (!recovered.ok()) return recovered.status();
+absl::Status Engine::StartCore(raft::RecoveredState recovered) {
   raft::CoreConfig config = MakeCoreConfig();
   const TransportIdentity identity{config.cluster_id, config.self, config.incarnation};
-  const Offset log_start = recovered->log.start.end;
-  absl::Status started;
-  strand_.RunAndWait([&] {
-    core_ = raft::Core::Make(std::move(config), *std::move(recovered), dependencies_.random);
-    handed_out_ = log_start;
-    applied_end_ = log_start;
-    // Both in one task: what the transport says meanwhile waits behind it. The core doesn't hear before its start, and
-    // a connection that it never heard of is one whose break means nothing to it.
-    started = dependencies_.transport->Start(identity, this);
-    if (started.ok()) core_->Start(Now());
-  });
+  handed_out_ = recovered.log.start.end;
+  applied_end_ = handed_out_;
+  const std::optional<raft::RecoveredState::Snapshot> snapshot = recovered.snapshot;
+  core_ = raft::Core::Make(std::move(config), std::move(recovered), dependencies_.random);
+  if (snapshot.has_value()) Install(snapshot->info.id);
+  // Both in one task: what the transport says meanwhile waits behind it. The core doesn't hear before its start, and
+  // a connection that it never heard of is one whose break means nothing to it.
+  absl::Status started = dependencies_.transport->Start(identity, this);
+  if (started.ok()) core_->Start(Now());
   return started;
 }
 
@@ -125,6 +156,8 @@ void Engine::Halt(absl::Status cause) {
   FailPending(refusal, UnknownFate(Reason::kHalted, "this node stopped itself"));
   FailCalls(Reason::kHalted, "this node stopped itself");
   reads_.FailAll(refusal);
+  snapshot_schedule_.FailAll(refusal);
+  if (snapshots_ != nullptr) snapshots_->CancelWrite();
   sink_->Halted(fault_);
   // Off the strand: stopping the transport waits for handlers that may be waiting to get in here, and the
   // host's callback is the host's. Closing the connections lets the others notice at once.
@@ -161,6 +194,11 @@ void Engine::FinishShutdown(const absl::Status& result) {
   FailPending(refusal, UnknownFate(Reason::kShuttingDown, "this node was shut down"));
   FailCalls(Reason::kShuttingDown, "this node was shut down");
   reads_.FailAll(refusal);
+  snapshot_schedule_.FailAll(refusal);
+  if (snapshots_ != nullptr) {
+    snapshots_->CancelWrite();
+    snapshots_->StopReading();
+  }
   for (auto& done : shutdown_done_) {
     timer_->Post([done = std::move(done), result]() mutable { std::move(done)(result); });
   }
@@ -174,6 +212,7 @@ void Engine::Close() {
       if (!stopped_) FinishShutdown(absl::OkStatus());
     });
     dependencies_.transport->Stop();
+    if (snapshots_ != nullptr) snapshots_->Stop();  // no host's code runs there any more
     dependencies_.log.reset();
     dependencies_.election_state.reset();
   });

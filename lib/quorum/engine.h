@@ -28,6 +28,8 @@
 #include "quorate/status.h"
 #include "quorum/pending.h"
 #include "quorum/pending_calls.h"
+#include "quorum/snapshot_schedule.h"
+#include "quorum/snapshot_worker.h"
 #include "quorum/strand.h"
 #include "raft/core.h"
 
@@ -41,6 +43,21 @@ struct CommittedChunk {
   [[nodiscard]] Offset end() const { return batches.back().end_offset(); }
 };
 
+// What a sink's state was at a moment between two batches, to be written down while the sink goes on.
+struct CapturedState {
+  LogPosition position;                    // stands for everything below; {0, 0}: nothing was applied yet
+  int64_t append_time_ms = 0;              // of the last batch in it
+  std::unique_ptr<SnapshotSource> source;  // null: the sink takes no snapshots
+};
+using CaptureDone = absl::AnyInvocable<void(absl::StatusOr<CapturedState>) &&>;
+
+// A verified snapshot to go on from. The records are read by one thread at a time, any; reading blocks.
+struct SnapshotToLoad {
+  LogPosition position;
+  int64_t append_time_ms = 0;  // of the last batch in it
+  std::unique_ptr<SnapshotFileReader> records;
+};
+
 // Takes what the engine commits. Called on the strand; must not block.
 class CommitSink {
  public:
@@ -48,13 +65,17 @@ class CommitSink {
   // Applies the chunk now or later; calls Engine::Applied(chunk.end()) when it is done, in order. At
   // most kChunksInFlight chunks are handed out before that.
   virtual void Commit(CommittedChunk chunk) = 0;
+  // Captures what is applied by now, or a little later; `done` runs once, on any thread. An error is tried again.
+  virtual void Capture(CaptureDone done) { std::move(done)(CapturedState()); }
+  // Begins to replace everything by a snapshot, after all chunks handed out before; calls Engine::Loaded when it is
+  // done, or Halt. No chunk comes before that, and the next one begins at the snapshot's end (I-23). An error: it
+  // can't.
+  virtual absl::Status Load(SnapshotToLoad snapshot);
   // The newest leadership, after all chunks handed out before. `is_self` only once applied.
   virtual void LeadershipChanged(const Leadership& leadership) = 0;
   // The node halted itself; nothing follows.
   virtual void Halted(const absl::Status& cause) = 0;
 };
-
-using SnapshotDone = absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&>;
 
 class Engine final : private PeerHandler {
  public:
@@ -96,12 +117,16 @@ class Engine final : private PeerHandler {
   // come true (the epoch ends first), `done` gets an error. An error returned here means `done` never runs.
   absl::StatusOr<Offset> ProposeOnStrand(std::vector<std::string> records, absl::Duration timeout, ProposalDone done);
   void Applied(Offset end);
+  void Loaded(LogPosition position);
   [[nodiscard]] Offset applied_end() const { return applied_end_; }
   [[nodiscard]] Offset high_watermark() const;
   // Why nobody leads, in words: "no leader is known: …".
   [[nodiscard]] std::string NoLeaderText() const;
   // Runs `task` on the strand at `when`. Cancel returns true if it will not run.
   Executor::TimerId ScheduleOnStrand(Instant when, Task task);
+  // Runs `task` on the snapshot thread, where it may block: for a sink that loads and has no thread of its own. Only
+  // from Load on.
+  void RunOnSnapshotThread(Task task) { snapshots_->Post(std::move(task)); }
   bool CancelScheduled(Executor::TimerId id) { return timer_->Cancel(id); }
   // Stops this node for good, with a cause.
   void Halt(absl::Status cause);
@@ -131,12 +156,23 @@ class Engine final : private PeerHandler {
   void HandOut(std::vector<Batch> batches);
   void ReadCommittedFromLog();
   void UpdateLeadership();
+  void ResetLog(LogPosition start, uint64_t generation);
   void ArmTimer();
   void OnTimer();
   void AdvanceShutdown();
 
+  // engine_snapshots.cc
+  void PerformSnapshotEffects(raft::Effects& effects);
+  void AdvanceSnapshots();
+  void OnCaptured(absl::StatusOr<CapturedState> captured);
+  absl::Status CheckCaptured(const CapturedState& captured) const;
+  void OnSnapshotWritten(absl::StatusOr<SnapshotInfo> written);
+  void TrimLog(LogPosition start);
+  void Install(LogPosition snapshot);
+  void LoadNewest();
+
   // engine.cc
-  absl::StatusOr<raft::RecoveredState> Recover();
+  absl::Status StartCore(raft::RecoveredState recovered);
   raft::CoreConfig MakeCoreConfig() const;
   void FinishShutdown(const absl::Status& result);
   void FailPending(const absl::Status& queued, const absl::Status& appended);
@@ -169,7 +205,13 @@ class Engine final : private PeerHandler {
   Offset applied_end_;
   int chunks_in_flight_ = 0;
   bool reading_committed_ = false;
-  Leadership leadership_;  // as last told to the sink
+  uint64_t feed_generation_ = 0;               // counts installs: what was read from the log before is dropped
+  std::unique_ptr<SnapshotWorker> snapshots_;  // null: no store for them
+  SnapshotSchedule snapshot_schedule_;
+  Offset capture_end_;               // of the snapshot that is being taken; unknown yet: the greatest of all
+  bool loading_ = false;             // the sink is at it
+  std::optional<LogPosition> load_;  // what it has to load next
+  Leadership leadership_;            // as last told to the sink
   Instant timer_armed_for_ = Instant::Infinite();
   Executor::TimerId timer_id_ = Executor::kNoTimer;
 

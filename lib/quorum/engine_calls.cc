@@ -185,8 +185,9 @@ void Engine::SuspectLeader(NodeId leader) {
 }
 
 void Engine::TakeSnapshot(SnapshotDone done) {
-  strand_.Run([done = std::move(done)]() mutable {
-    std::move(done)(MakeError(Reason::kRefused, Outcome::kNotApplied, "this node takes no snapshots"));
+  strand_.Run([this, done = std::move(done)]() mutable {
+    if (!fault_.ok() || stopping_ || stopped_ || core_ == nullptr) return std::move(done)(Refusal());
+    snapshot_schedule_.Request(Now(), std::move(done));
   });
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "quorum/engine.h"
 #include "raft/observer.h"
@@ -50,6 +51,7 @@ void Engine::Flush() {
     FeedSink();
     UpdateLeadership();
     reads_.CompleteUpTo(applied_end_);
+    AdvanceSnapshots();
     AdvanceShutdown();
     // A sink that applies on the strand may have proposed something just now.
   } while (proposals_.has_queued() && appends_in_flight_ == 0 && MayAppend() && !stopped_);
@@ -130,6 +132,7 @@ void Engine::PerformEffects(raft::Effects effects) {
               [this, id, batches = std::move(batches)]() mutable { core_->LogRead(Now(), id, std::move(batches)); });
         });
   }
+  PerformSnapshotEffects(effects);
   for (raft::ReadOutcome& outcome : effects.reads) FinishRead(std::move(outcome));
   for (raft::VoterChangeOutcome& outcome : effects.voter_changes) {
     voter_changes_.Complete(outcome.id, std::move(outcome.status));
@@ -146,6 +149,10 @@ void Engine::PerformLogOperations(std::vector<raft::LogOperation> operations, ui
       continue;
     }
     if (!batches.empty()) AppendToLog(std::exchange(batches, {}), generation);
+    if (const auto* reset = std::get_if<raft::ResetLog>(&operation)) {
+      ResetLog(reset->start, generation);
+      continue;
+    }
     dependencies_.log->TruncateSuffix(std::get<raft::TruncateLog>(operation).new_end, [this](absl::Status truncated) {
       if (truncated.ok()) return;
       RunUnlessStopped([this, truncated = std::move(truncated)] { Halt(truncated); });
@@ -154,11 +161,26 @@ void Engine::PerformLogOperations(std::vector<raft::LogOperation> operations, ui
   if (!batches.empty()) AppendToLog(std::move(batches), generation);
 }
 
+void Engine::ResetLog(LogPosition start, uint64_t generation) {
+  dependencies_.log->ResetTo(start, [this, start, generation](absl::Status reset) {
+    RunUnlessStopped([this, start, generation, reset = std::move(reset)] {
+      if (!reset.ok()) return Halt(reset);
+      core_->LogDurable(Now(), start.end, generation);
+      // nothing needs them any more now that the log begins behind them.
+      if (snapshots_ != nullptr) snapshots_->RemoveOlderThan(start);
+    });
+  });
+}
+
 void Engine::AppendToLog(std::vector<Batch> batches, uint64_t generation) {
   ++appends_in_flight_;
-  dependencies_.log->Append(std::move(batches), [this, generation](absl::StatusOr<Offset> durable_end) {
-    RunUnlessStopped([this, generation, durable_end = std::move(durable_end)] {
+  const Offset end = batches.back().end_offset();
+  // M-14: what is only on its way to the disk counts for nothing.
+  if (QUORATE_MUTANT("M-14")) core_->LogDurable(Now(), end, generation);
+  dependencies_.log->Append(std::move(batches), [this, generation, end](absl::StatusOr<Offset> durable_end) {
+    RunUnlessStopped([this, generation, end, durable_end = std::move(durable_end)]() mutable {
       --appends_in_flight_;
+      if (!durable_end.ok() && QUORATE_MUTANT("F-D09")) durable_end = end;
       durable_end.ok() ? core_->LogDurable(Now(), *durable_end, generation) : Halt(durable_end.status());
     });
   });
@@ -185,7 +207,7 @@ void Engine::FinishRead(raft::ReadOutcome outcome) {
 // ---- Commits -------------------------------------------------------------------------------------------
 
 void Engine::FeedSink() {
-  while (fault_.ok() && chunks_in_flight_ < kChunksInFlight && !reading_committed_ &&
+  while (fault_.ok() && chunks_in_flight_ < kChunksInFlight && !reading_committed_ && !loading_ &&
          handed_out_ < core_->high_watermark() && core_->high_watermark() != high_watermark_in_batch_) {
     std::vector<Batch> batches = core_->ReadTail(handed_out_, kChunkBytes);
     if (batches.empty()) {
@@ -205,7 +227,17 @@ void Engine::HandOut(std::vector<Batch> batches) {
   }
   CommittedChunk chunk;
   chunk.batches = std::move(batches);
-  chunk.proposals = proposals_.TakeAppendedBelow(chunk.end());
+  for (const Batch& batch : chunk.batches) snapshot_schedule_.Committed(batch.size());
+  auto batch = chunk.batches.begin();
+  for (ProposalWaiterPtr& waiter : proposals_.TakeAppendedBelow(chunk.end())) {
+    while (batch->end_offset() <= waiter->base_offset) ++batch;
+    if (batch->epoch() == waiter->epoch) {
+      chunk.proposals.push_back(std::move(waiter));
+    } else {  // a later leader's record is committed in its place (M-31)
+      waiter->Complete(MakeError(Reason::kLeadershipLost, Outcome::kNotApplied,
+                                 "leadership changed, and another record is committed where this one was"));
+    }
+  }
   handed_out_ = chunk.end();
   ++chunks_in_flight_;
   sink_->Commit(std::move(chunk));
@@ -214,12 +246,15 @@ void Engine::HandOut(std::vector<Batch> batches) {
 // After a restart, or with a slow state machine: what memory no longer has.
 void Engine::ReadCommittedFromLog() {
   reading_committed_ = true;
-  dependencies_.log->Read(handed_out_, kChunkBytes, [this](absl::StatusOr<std::vector<Batch>> batches) {
-    RunUnlessStopped([this, batches = std::move(batches)]() mutable {
+  auto read = [this, generation = feed_generation_](absl::StatusOr<std::vector<Batch>> batches) {
+    RunUnlessStopped([this, generation, batches = std::move(batches)]() mutable {
+      // A snapshot was installed meanwhile: these are below it, or, from a log that is gone, an error (M-22).
+      if (generation != feed_generation_ && !QUORATE_MUTANT("M-22")) return;
       reading_committed_ = false;
       batches.ok() ? HandOut(*std::move(batches)) : Halt(batches.status());
     });
-  });
+  };
+  dependencies_.log->Read(handed_out_, kChunkBytes, std::move(read));
 }
 
 void Engine::Applied(Offset end) {
@@ -239,7 +274,8 @@ void Engine::UpdateLeadership() {
       refusal = MakeError(Reason::kLeadershipLost, Outcome::kNotApplied,
                           "leadership changed before the proposal was appended");
     }
-    FailPending(refusal, UnknownFate(Reason::kLeadershipLost, "this node lost its leadership"));
+    const absl::Status open_fate = UnknownFate(Reason::kLeadershipLost, "this node lost its leadership");
+    FailPending(refusal, QUORATE_MUTANT("M-31") ? refusal : open_fate);
   }
   Leadership now;
   now.epoch = core_->epoch();
@@ -262,8 +298,9 @@ void Engine::UpdateLeadership() {
 // ---- Time ------------------------------------------------------------------------------------------------
 
 void Engine::ArmTimer() {
-  Instant next = std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline(),
-                           voter_changes_.NextDeadline(), transfers_.NextDeadline()});
+  Instant next =
+      std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline(), voter_changes_.NextDeadline(),
+                transfers_.NextDeadline(), snapshot_schedule_.NextDeadline()});
   if (stopping_ && !stopped_) next = std::min(next, resigned_ ? shutdown_deadline_ : drain_deadline_);
   // An armed timer that is early enough stays: it costs one needless look, re-arming costs a lock each event.
   if (next.is_infinite() || timer_armed_for_ <= next) return;
@@ -278,6 +315,7 @@ void Engine::OnTimer() {
   const Instant now = Now();
   core_->Tick(now);
   proposals_.Expire(now);
+  snapshot_schedule_.Expire(now);
   for (uint64_t id : reads_.Expire(now)) core_->CancelRead(id);
   for (uint64_t id : reads_.TakeDueRetries(now)) core_->RequestRead(now, id);
 }

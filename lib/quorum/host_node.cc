@@ -1,34 +1,14 @@
 #include "quorum/host_node.h"
 
 #include <condition_variable>
-#include <exception>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
+#include "quorum/guarded.h"
 
 namespace quorate::quorum {
-namespace {
-
-// Runs host code. What it throws ends here, as a status: an exception never crosses into the library.
-template <typename Call>
-absl::Status Guarded(absl::string_view what, Call call) {
-  std::string cause;
-  try {
-    absl::Status status = call();
-    if (status.ok()) return status;
-    cause = std::string(status.message());
-  } catch (const std::exception& error) {
-    cause = absl::StrCat("threw ", error.what());
-  } catch (...) {
-    cause = "threw something that is no std::exception";
-  }
-  return MakeError(Reason::kHalted, Outcome::kUnknown, absl::StrCat(what, ": ", cause));
-}
-
-}  // namespace
-
 HostNode::HostNode(QuorumOptions options, QuorumDependencies dependencies)
     : state_machine_(dependencies.state_machine),
       log_sink_(dependencies.log_sink),
@@ -132,6 +112,16 @@ void HostNode::Commit(CommittedChunk chunk) {
   apply_->Post([this, chunk = std::move(chunk)]() mutable { ApplyChunk(chunk); });
 }
 
+void HostNode::Capture(CaptureDone done) {
+  apply_->Post([this, done = std::move(done)]() mutable { std::move(done)(CaptureNow()); });
+}
+
+absl::Status HostNode::Load(SnapshotToLoad snapshot) {
+  // Chunks that were handed out before are applied before: the thread keeps the order.
+  apply_->Post([this, snapshot = std::move(snapshot)]() mutable { LoadNow(snapshot); });
+  return absl::OkStatus();
+}
+
 void HostNode::LeadershipChanged(const Leadership& leadership) {
   watchers_.Set(leadership);
   apply_->Post([this] { ReportLeadership(); });
@@ -158,6 +148,7 @@ void HostNode::ApplyChunk(CommittedChunk& chunk) {
       return;
     }
     applied_ = {batch.epoch(), batch.end_offset()};
+    append_time_ms_ = batch.header().append_time_ms;
     for (; proposal != chunk.proposals.end() && (*proposal)->base_offset < batch.end_offset(); ++proposal) {
       const ProposalWaiterPtr& waiter = *proposal;
       const auto first = results.begin() + (waiter->base_offset - batch.base_offset());
@@ -180,6 +171,41 @@ absl::Status HostNode::ApplyBatch(const Batch& batch, std::vector<std::string>* 
   return Guarded(absl::StrCat("the state machine failed at offsets ", batch.base_offset().value(), "..",
                               batch.end_offset().value() - 1),
                  [&] { return state_machine_->Apply(records); });
+}
+
+// Between two chunks, so the state is that of a batch boundary (M-21). A failure costs this snapshot, not the node: the
+// state itself is as good as before (F-H07).
+absl::StatusOr<CapturedState> HostNode::CaptureNow() {
+  if (halted_) return MakeError(Reason::kHalted, Outcome::kNotApplied, "this node stopped itself");
+  CapturedState captured{applied_, append_time_ms_, nullptr};
+  absl::Status called = Guarded(
+      "the state machine failed to capture a snapshot",
+      [&]() -> absl::Status {
+        absl::StatusOr<std::unique_ptr<SnapshotSource>> source = state_machine_->CaptureSnapshot();
+        if (!source.ok()) return source.status();
+        captured.source = *std::move(source);
+        return absl::OkStatus();
+      },
+      Reason::kUnspecified);
+  if (!called.ok()) return called;
+  return captured;
+}
+
+void HostNode::LoadNow(SnapshotToLoad& snapshot) {
+  if (halted_) return;
+  absl::Status loaded = Guarded(
+      absl::StrCat("the state machine failed to load the snapshot up to offset ", snapshot.position.end.value()), [&] {
+        absl::Status status = state_machine_->LoadSnapshot(*snapshot.records, snapshot.position);
+        // Half a state must not pass for a whole one, whatever the state machine made of the error.
+        return status.ok() ? snapshot.records->status() : status;
+      });
+  if (!loaded.ok()) {
+    engine_->RunOnStrand([this, loaded] { engine_->Halt(loaded); });
+    return;
+  }
+  applied_ = snapshot.position;
+  append_time_ms_ = snapshot.append_time_ms;
+  engine_->RunOnStrand([this, position = snapshot.position] { engine_->Loaded(position); });
 }
 
 void HostNode::ReportLeadership() {

@@ -42,11 +42,15 @@ class HostNode final : public QuorumNode, private CommitSink {
  private:
   // CommitSink, on the strand.
   void Commit(CommittedChunk chunk) override;
+  void Capture(CaptureDone done) override;
+  absl::Status Load(SnapshotToLoad snapshot) override;
   void LeadershipChanged(const Leadership& leadership) override;
   void Halted(const absl::Status& cause) override;
 
   // On the apply thread.
   void ApplyChunk(CommittedChunk& chunk);
+  absl::StatusOr<CapturedState> CaptureNow();
+  void LoadNow(SnapshotToLoad& snapshot);
   absl::Status ApplyBatch(const Batch& batch, std::vector<std::string>* results);
   void ReportLeadership();
   // What `call` throws stops this node (F-H01).
@@ -58,8 +62,9 @@ class HostNode final : public QuorumNode, private CommitSink {
 
   StateMachine* const state_machine_;
   LeadershipWatchers watchers_;
-  Leadership reported_;  // apply thread: what the state machine was told last
-  LogPosition applied_;  // apply thread: what the state machine reflects
+  Leadership reported_;         // apply thread: what the state machine was told last
+  LogPosition applied_;         // apply thread: what the state machine reflects
+  int64_t append_time_ms_ = 0;  // apply thread: of the last batch in it
   std::shared_ptr<LogSink> log_sink_;
   std::atomic<bool> halted_{false};  // set on the strand; the apply thread then stops applying
   std::unique_ptr<Executor> apply_;  // before engine_: outlives its callbacks

@@ -21,9 +21,15 @@ void Strand::Drain() {
       std::lock_guard<std::mutex> lock(mutex_);
       round_.swap(queue_);
     }
-    for (Task& task : round_) std::move(task)();
+    for (Task& task : round_) {
+      if (on_turn_) on_turn_(true);
+      std::move(task)();
+      if (on_turn_) on_turn_(false);
+    }
     round_.clear();
+    if (on_turn_) on_turn_(true);
     if (flush_) flush_();
+    if (on_turn_) on_turn_(false);
     runner_.store(std::thread::id(), std::memory_order_relaxed);
     std::lock_guard<std::mutex> lock(mutex_);
     if (queue_.empty()) {

@@ -29,8 +29,10 @@ namespace quorate::quorum {
 
 class Strand {
  public:
-  // What was posted to `relief` is to have run before the strand is destroyed. `flush` may be empty.
-  Strand(Executor* relief, absl::AnyInvocable<void()> flush) : relief_(relief), flush_(std::move(flush)) {}
+  // What was posted to `relief` is to have run before the strand is destroyed. `flush` may be empty. `on_turn`, which
+  // may be empty too, is called before (true) and after each task and each flush.
+  Strand(Executor* relief, absl::AnyInvocable<void()> flush, absl::AnyInvocable<void(bool)> on_turn = nullptr)
+      : relief_(relief), flush_(std::move(flush)), on_turn_(std::move(on_turn)) {}
 
   // Runs `task` before returning if the strand is idle, else soon, on another thread or later on this one.
   void Run(Task task);
@@ -49,7 +51,8 @@ class Strand {
   void Resume();
 
   Executor* const relief_;
-  absl::AnyInvocable<void()> flush_;  // only called by the runner
+  absl::AnyInvocable<void()> flush_;        // only called by the runner
+  absl::AnyInvocable<void(bool)> on_turn_;  // likewise
   std::mutex mutex_;
   std::vector<Task> queue_;          // guarded by mutex_
   bool running_ = false;             // guarded by mutex_; true: queue_ will be looked at again

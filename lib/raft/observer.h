@@ -14,6 +14,8 @@ class Observer {
  public:
   virtual ~Observer() = default;
   virtual void OnStep(const Core& core, const Effects& effects) = 0;
+  // The strand begins, or ends, one uninterrupted piece of work: for measuring how long others have to wait.
+  virtual void OnTurn(bool begins) { (void)begins; }
   // The state machine now reflects everything below `end`; `loaded`: by loading a snapshot.
   virtual void OnApplied(Offset end, bool loaded) {
     (void)end;

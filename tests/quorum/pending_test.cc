@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "quorate/status.h"
+#include "quorum/pending_calls.h"
 #include "support/catch.h"
 
 namespace quorate::quorum {
@@ -117,6 +118,44 @@ TEST_CASE("a read that nobody confirms says why when its deadline passes", "[quo
   CHECK(result->status().message().find("nobody leads") != absl::string_view::npos);
   reads.Confirmed(*id, Offset(1));  // late: forgotten
   reads.CompleteUpTo(Offset(10));
+}
+
+TEST_CASE("a call ends once: by its result, its deadline or the end of all (I-24)", "[quorum][pending]") {
+  PendingCalls calls;
+  std::vector<absl::Status> ends[3];
+  uint64_t ids[3];
+  for (int i = 0; i < 3; ++i) {
+    CallDone done = [&ends, i](absl::Status status) { ends[i].push_back(std::move(status)); };
+    const absl::StatusOr<uint64_t> id = calls.Add(At(10 * (i + 1)), &done);
+    REQUIRE(id.ok());
+    ids[i] = *id;
+  }
+  CHECK(calls.NextDeadline() == At(10));
+  calls.Complete(ids[1], absl::OkStatus());
+  calls.Complete(ids[1], absl::InternalError("late"));
+  calls.Expire(At(10), absl::DeadlineExceededError("x"));
+  calls.Complete(ids[0], absl::OkStatus());
+  CHECK(calls.NextDeadline() == At(30));
+  calls.FailAll(absl::CancelledError("end"));
+  CHECK(calls.empty());
+  CHECK(calls.NextDeadline().is_infinite());
+  CHECK(ends[0] == std::vector<absl::Status>{absl::DeadlineExceededError("x")});
+  CHECK(ends[1] == std::vector<absl::Status>{absl::OkStatus()});
+  CHECK(ends[2] == std::vector<absl::Status>{absl::CancelledError("end")});
+}
+
+TEST_CASE("the table of calls is bounded, and a call that it refuses keeps its callback (I-25)", "[quorum][pending]") {
+  PendingCalls calls;
+  int ended = 0;
+  for (size_t i = 0; i < PendingCalls::kCallsMax; ++i) {
+    CallDone done = [&](absl::Status) { ++ended; };
+    REQUIRE(calls.Add(At(1), &done).ok());
+  }
+  CallDone one_more = [&](absl::Status) { ended += 1000; };
+  CHECK(ReasonOf(calls.Add(At(1), &one_more).status()) == Reason::kOverloaded);
+  std::move(one_more)(absl::OkStatus());
+  calls.Expire(At(1), absl::InternalError("late"));
+  CHECK(ended == static_cast<int>(PendingCalls::kCallsMax) + 1000);
 }
 
 }  // namespace

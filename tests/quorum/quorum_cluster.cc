@@ -41,25 +41,103 @@ absl::Status Adder::Apply(absl::Span<const CommittedRecord> records) {
   return absl::OkStatus();
 }
 
-QuorumCluster::QuorumCluster(int voters, uint64_t seed) : random_(seed) {
+namespace {
+
+// Counts down; true while there is something to count.
+bool TakeOne(int& count) { return count > 0 && count-- > 0; }
+
+// One record of the snapshot for each that was applied, as they were at the capture.
+class AdderSource final : public SnapshotSource {
+ public:
+  AdderSource(std::vector<std::string> applied, bool fails, bool throws)
+      : applied_(std::move(applied)), fails_(fails), throws_(throws) {}
+  absl::StatusOr<std::optional<std::string>> Next() override {
+    if (next_ * 2 >= applied_.size()) {
+      if (fails_) return absl::InternalError("asked to fail");
+      if (throws_) throw std::runtime_error("asked to throw");
+    }
+    if (next_ == applied_.size()) return std::nullopt;
+    return applied_[next_++];
+  }
+
+ private:
+  const std::vector<std::string> applied_;
+  const bool fails_;
+  const bool throws_;
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SnapshotSource>> Adder::CaptureSnapshot() {
+  if (!takes_snapshots) return std::unique_ptr<SnapshotSource>();
+  ++captures;
+  if (TakeOne(captures_fail)) return absl::InternalError("asked to fail");
+  if (TakeOne(captures_throw)) throw std::runtime_error("asked to throw");
+  return std::make_unique<AdderSource>(applied, TakeOne(sources_fail), TakeOne(sources_throw));
+}
+
+absl::Status Adder::LoadSnapshot(SnapshotRecords& records, LogPosition position) {
+  if (load_fails) return absl::InternalError("asked to fail");
+  if (load_throws) throw std::runtime_error("asked to throw");
+  loads.push_back(position);
+  sum = 0;
+  applied.clear();
+  while (true) {
+    absl::StatusOr<std::optional<absl::string_view>> record = records.Next();
+    if (!record.ok()) return record.status();
+    if (!record->has_value()) return absl::OkStatus();
+    int64_t number = 0;
+    if (!absl::SimpleAtoi(**record, &number)) return absl::InvalidArgumentError("not a number");
+    sum += number;
+    applied.emplace_back(**record);
+  }
+}
+
+QuorumCluster::QuorumCluster(int voters, uint64_t seed) : random_(seed), seed_(seed) {
   network_ = InProcessNetwork::Create(&executor_, &clock_);
   for (int id = 1; id <= voters; ++id) {
-    auto member = std::make_unique<Member>(seed * 100 + static_cast<uint64_t>(id));
-    member->key = {NodeId(id), DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)))};
-    member->endpoint = {"CONTROLLER", absl::StrCat("node-", id), 9093};
-    voters_.push_back({member->key, {member->endpoint}, 0, 1});
-    members_.push_back(std::move(member));
+    Member& member = NewMember();
+    voters_.push_back({member.key, {member.endpoint}, 0, 1});
   }
   for (auto& member : members_) {
-    DirectoryIdentity identity;
-    identity.cluster_id = cluster_id_;
-    identity.node_id = member->key.id;
-    identity.directory_id = member->key.directory;
-    identity.initial_voters = voters_;
-    const absl::Status formatted = FormatDirectory(&member->files, "/data", identity);
-    INFO(formatted);
-    REQUIRE(formatted.ok());
+    member->initial_voters = voters_;
+    Format(*member);
   }
+}
+
+QuorumCluster::Member& QuorumCluster::NewMember() {
+  const int id = size() + 1;
+  members_.push_back(std::make_unique<Member>(seed_ * 100 + static_cast<uint64_t>(id)));
+  Member& member = *members_.back();
+  member.key = {NodeId(id), DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)))};
+  member.endpoint = {"CONTROLLER", absl::StrCat("node-", id), 9093};
+  return member;
+}
+
+void QuorumCluster::Format(Member& member) {
+  DirectoryIdentity identity;
+  identity.cluster_id = cluster_id_;
+  identity.node_id = member.key.id;
+  identity.directory_id = member.key.directory;
+  if (!member.initial_voters.empty()) identity.initial_voters = member.initial_voters;
+  const absl::Status formatted = FormatDirectory(&member.files, "/data", identity);
+  INFO(formatted);
+  REQUIRE(formatted.ok());
+}
+
+int QuorumCluster::AddMember() {
+  Format(NewMember());
+  return size();
+}
+
+void QuorumCluster::ReplaceDisk(int id) {
+  Member& member = At(id);
+  REQUIRE(member.node == nullptr);
+  member.files.LoadDisk(testing::SimDisk());
+  member.key.directory = DirectoryId(Uuid(6, random_.Next()));
+  member.initial_voters.clear();
+  Format(member);
 }
 
 QuorumCluster::~QuorumCluster() {
@@ -71,7 +149,7 @@ absl::Status QuorumCluster::Start(int id) {
   Member& member = At(id);
   FileStorageOptions storage;
   storage.path = "/data";
-  storage.segment_bytes = 1u << 20;
+  storage.segment_bytes = segment_bytes;
   storage.files = &member.files;
   storage.executors = &executors_;
   storage.clock = &clock_;
@@ -83,10 +161,16 @@ absl::Status QuorumCluster::Start(int id) {
   QuorumOptions options;
   options.cluster_id = cluster_id_;
   options.self = member.key;
-  options.initial_voters = voters_;
+  options.initial_voters = member.initial_voters;
+  options.advertised_endpoints = {member.endpoint};
+  for (const auto& other : members_) {
+    if (other.get() != &member) options.bootstrap_servers.push_back(other->endpoint);
+  }
+  if (adjust) adjust(options);
   QuorumDependencies dependencies;
   dependencies.log = member.directory->MakeLogStore();
   dependencies.election_state = member.directory->MakeElectionStateStore();
+  dependencies.snapshots = member.directory->MakeSnapshotStore();
   dependencies.transport = network_->MakeTransport(member.endpoint);
   dependencies.state_machine = member.machine.get();
   dependencies.clock = &clock_;
@@ -169,6 +253,37 @@ absl::StatusOr<Offset> QuorumCluster::Read(int id, absl::Duration timeout) {
   At(id).node->ReadBarrier(timeout, [&](absl::StatusOr<Offset> r) { result = std::move(r); });
   REQUIRE(Await([&] { return result.has_value(); }, timeout + absl::Seconds(1)));
   return *std::move(result);
+}
+
+absl::StatusOr<LogPosition> QuorumCluster::TakeSnapshot(int id) {
+  std::optional<absl::StatusOr<LogPosition>> result;
+  At(id).node->TakeSnapshot([&](absl::StatusOr<LogPosition> r) { result = std::move(r); });
+  REQUIRE(Await([&] { return result.has_value(); }));
+  return *std::move(result);
+}
+
+absl::Status QuorumCluster::AwaitStatus(absl::Duration timeout,
+                                        absl::FunctionRef<void(absl::AnyInvocable<void(absl::Status) &&>)> call) {
+  std::optional<absl::Status> result;
+  call([&](absl::Status r) {
+    REQUIRE_FALSE(result.has_value());
+    result = std::move(r);
+  });
+  REQUIRE(Await([&] { return result.has_value(); }, timeout + absl::Seconds(1)));
+  return *result;
+}
+
+absl::Status QuorumCluster::AddVoter(int at, int id, VoterChangeOptions options) {
+  const Voter voter{At(id).key, {At(id).endpoint}, 0, 1};
+  return AwaitStatus(options.timeout, [&](auto done) { At(at).node->AddVoter(voter, options, std::move(done)); });
+}
+
+absl::Status QuorumCluster::RemoveVoter(int at, ReplicaKey key, VoterChangeOptions options) {
+  return AwaitStatus(options.timeout, [&](auto done) { At(at).node->RemoveVoter(key, options, std::move(done)); });
+}
+
+absl::Status QuorumCluster::Transfer(int at, std::optional<NodeId> to, absl::Duration timeout) {
+  return AwaitStatus(timeout, [&](auto done) { At(at).node->TransferLeadership(to, timeout, std::move(done)); });
 }
 
 }  // namespace quorate::quorum

@@ -3,6 +3,7 @@
 #ifndef QUORATE_TESTS_QUORUM_QUORUM_CLUSTER_H_
 #define QUORATE_TESTS_QUORUM_QUORUM_CLUSTER_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,12 +24,25 @@ class Adder final : public StateMachine {
  public:
   absl::Status Apply(absl::Span<const CommittedRecord> records) override;
   void OnLeadership(const Leadership& leadership) override { leaderships.push_back(leadership); }
+  absl::StatusOr<std::unique_ptr<SnapshotSource>> CaptureSnapshot() override;
+  absl::Status LoadSnapshot(SnapshotRecords& records, LogPosition position) override;
 
   int64_t sum = 0;
   std::vector<std::string> applied;
   std::vector<Leadership> leaderships;
   std::optional<std::string> fails_at;   // returns an error at this record
   std::optional<std::string> throws_at;  // throws at this record
+
+  bool takes_snapshots = true;
+  // What its snapshots do wrong: while positive, each capture, read or load counts it down.
+  int captures_fail = 0;
+  int captures_throw = 0;
+  int sources_fail = 0;   // in the middle of the records
+  int sources_throw = 0;  // likewise
+  bool load_fails = false;
+  bool load_throws = false;
+  int captures = 0;
+  std::vector<LogPosition> loads;
 };
 
 class QuorumCluster {
@@ -40,6 +54,7 @@ class QuorumCluster {
     std::unique_ptr<Adder> machine;
     std::unique_ptr<DataDirectory> directory;
     std::unique_ptr<QuorumNode> node;
+    std::vector<Voter> initial_voters;  // empty: it joins later
     absl::Status fault;
 
     explicit Member(uint64_t seed) : files(seed) {}
@@ -47,6 +62,15 @@ class QuorumCluster {
 
   explicit QuorumCluster(int voters, uint64_t seed = 1);
   ~QuorumCluster();
+
+  // Changes the options of nodes that are started from now on.
+  std::function<void(QuorumOptions&)> adjust;
+  uint64_t segment_bytes = 1u << 20;
+
+  // A node with a directory of its own that belongs to no quorum yet. Returns its id; not started.
+  int AddMember();
+  // The disk of a node that is down is replaced by an empty, formatted one: another replica with the same id.
+  void ReplaceDisk(int id);
 
   absl::Status Start(int id);
   void StartAll();
@@ -66,15 +90,25 @@ class QuorumCluster {
   // Proposes at `id` and runs until the answer is there.
   absl::StatusOr<Proposed> Propose(int id, std::vector<std::string> records, absl::Duration timeout = absl::Seconds(5));
   absl::StatusOr<Offset> Read(int id, absl::Duration timeout = absl::Seconds(5));
+  absl::StatusOr<LogPosition> TakeSnapshot(int id);
+  absl::Status AddVoter(int at, int id, VoterChangeOptions options = {});
+  absl::Status RemoveVoter(int at, ReplicaKey key, VoterChangeOptions options = {});
+  absl::Status Transfer(int at, std::optional<NodeId> to, absl::Duration timeout = absl::Seconds(5));
 
   Member& At(int id) { return *members_[static_cast<size_t>(id) - 1]; }
   testing::ManualExecutor& executor() { return executor_; }
+  [[nodiscard]] int size() const { return static_cast<int>(members_.size()); }
 
  private:
+  absl::Status AwaitStatus(absl::Duration timeout, absl::FunctionRef<void(absl::AnyInvocable<void(absl::Status) &&>)>);
+  Member& NewMember();
+  void Format(Member& member);
+
   testing::ManualClock clock_;
   testing::ManualExecutor executor_{&clock_};
   testing::ManualExecutorFactory executors_{&executor_};
   Xoshiro random_;
+  const uint64_t seed_;
   ClusterId cluster_id_{Uuid(11, 12)};
   std::unique_ptr<InProcessNetwork> network_;
   std::vector<Voter> voters_;

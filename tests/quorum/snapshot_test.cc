@@ -1,0 +1,496 @@
+// Snapshots on whole nodes under virtual time: when they are taken, what a crash or a bad disk makes of them, and how a
+// node goes on from one.
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "quorate/status.h"
+#include "quorum/quorum_cluster.h"
+#include "support/catch.h"
+
+namespace quorate::quorum {
+namespace {
+
+void SnapshotEvery(QuorumCluster& cluster, uint64_t bytes, absl::Duration interval = absl::ZeroDuration()) {
+  cluster.adjust = [=](QuorumOptions& options) {
+    options.snapshots.log_bytes = bytes;
+    options.snapshots.interval = interval;
+  };
+}
+
+LogPosition SnapshotOf(QuorumCluster& cluster, int id) { return cluster.At(id).node->Describe().snapshot; }
+Offset LogStartOf(QuorumCluster& cluster, int id) { return cluster.At(id).node->Describe().log_start; }
+
+// Proposes `count` ones, one after the other.
+void ProposeOnes(QuorumCluster& cluster, int id, int count) {
+  for (int i = 0; i < count; ++i) {
+    const absl::StatusOr<Proposed> proposed = cluster.Propose(id, {"1"});
+    INFO(proposed.status());
+    REQUIRE(proposed.ok());
+  }
+}
+
+std::vector<std::string> SnapshotFiles(QuorumCluster& cluster, int id) {
+  absl::StatusOr<std::vector<std::string>> names = cluster.At(id).files.List("/data");
+  REQUIRE(names.ok());
+  std::vector<std::string> files;
+  for (const std::string& name : *names) {
+    // A node that was formatted with voters also keeps a checkpoint of its log.
+    if (absl::EndsWith(name, ".checkpoint") && name.size() > 30) files.push_back("/data/" + name);
+  }
+  return files;
+}
+
+TEST_CASE("snapshots follow the bytes committed, and the log is trimmed to the one before", "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  SnapshotEvery(cluster, 1000);
+  cluster.segment_bytes = 4096;
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 10);
+  CHECK(SnapshotOf(cluster, 1) == LogPosition());
+  std::set<LogPosition> seen;
+  for (int round = 0; round < 20; ++round) {
+    ProposeOnes(cluster, 1, 10);
+    cluster.executor().RunFor(absl::Milliseconds(10));
+    const LogPosition newest = SnapshotOf(cluster, 1);
+    if (newest.end == Offset()) continue;
+    const LogPosition before = seen.empty() ? LogPosition() : *seen.rbegin();
+    if (newest != before) CHECK(LogStartOf(cluster, 1) == before.end);
+    seen.insert(newest);
+    CHECK(SnapshotFiles(cluster, 1).size() == std::min<size_t>(seen.size(), 2));  // the present one and the one before
+  }
+  CHECK(seen.size() > 3);
+
+  cluster.Crash(1);
+  REQUIRE(cluster.Start(1).ok());
+  CHECK(cluster.Await([&] { return cluster.At(1).machine->sum == 210; }));
+  REQUIRE(cluster.At(1).machine->loads.size() == 1);
+  CHECK(cluster.At(1).machine->loads[0] == *seen.rbegin());
+}
+
+TEST_CASE("snapshots follow time, if anything was committed", "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  SnapshotEvery(cluster, 0, absl::Seconds(60));
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 3);
+  cluster.executor().RunFor(absl::Seconds(55));
+  CHECK(SnapshotOf(cluster, 1) == LogPosition());
+  cluster.executor().RunFor(absl::Seconds(10));
+  const LogPosition first = SnapshotOf(cluster, 1);
+  CHECK(first.end == cluster.At(1).node->Describe().high_watermark);
+  cluster.executor().RunFor(absl::Minutes(10));
+  CHECK(cluster.At(1).machine->captures == 1);
+  ProposeOnes(cluster, 1, 1);
+  cluster.executor().RunFor(absl::Seconds(1));
+  CHECK(SnapshotOf(cluster, 1).end == first.end + 1);
+}
+
+TEST_CASE("a snapshot on request stands for what was applied; a second one without news is the first",
+          "[quorum][snapshot]") {
+  QuorumCluster cluster(3);
+  cluster.StartAll();
+  const int leader = cluster.AwaitLeader();
+  ProposeOnes(cluster, leader, 5);
+  for (int id = 1; id <= 3; ++id) {
+    REQUIRE(cluster.Read(id).ok());
+    const absl::StatusOr<LogPosition> taken = cluster.TakeSnapshot(id);
+    INFO(taken.status());
+    REQUIRE(taken.ok());
+    CHECK(taken->end == cluster.At(id).node->Describe().applied_end);
+    CHECK(taken->epoch == cluster.At(id).node->Describe().epoch);
+    CHECK(SnapshotOf(cluster, id) == *taken);
+    CHECK(cluster.TakeSnapshot(id).value() == *taken);
+    CHECK(SnapshotFiles(cluster, id).size() == 1);
+  }
+  // The same state gives the same bytes on every node, which is what lets a transfer go on from another sender (M-23).
+  for (int id = 2; id <= 3; ++id) {
+    CHECK(cluster.At(id).files.Contents(SnapshotFiles(cluster, id)[0]) ==
+          cluster.At(1).files.Contents(SnapshotFiles(cluster, 1)[0]));
+  }
+}
+
+TEST_CASE("a node that took a snapshot of nothing says so", "[quorum][snapshot]") {
+  QuorumCluster cluster(3);
+  REQUIRE(cluster.Start(1).ok());  // no quorum: nothing was ever applied
+  CHECK(cluster.TakeSnapshot(1).value() == LogPosition());
+  CHECK(SnapshotFiles(cluster, 1).empty());
+}
+
+TEST_CASE("who asks for a snapshot of a state machine that takes none is told at once", "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  SnapshotEvery(cluster, 100);
+  cluster.StartAll();
+  cluster.At(1).machine->takes_snapshots = false;
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 20);
+  const absl::Status refused = cluster.TakeSnapshot(1).status();
+  CHECK(ReasonOf(refused) == Reason::kRefused);
+  CHECK(OutcomeOf(refused) == Outcome::kNotApplied);
+  CHECK(cluster.At(1).fault.ok());
+  CHECK(LogStartOf(cluster, 1) == Offset());
+}
+
+TEST_CASE("a host that fails or throws in a snapshot costs that snapshot, and it is tried again (F-H07)",
+          "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  SnapshotEvery(cluster, 500);
+  cluster.StartAll();
+  Adder& machine = *cluster.At(1).machine;
+  SECTION("capture fails") { machine.captures_fail = 3; }
+  SECTION("capture throws") { machine.captures_throw = 3; }
+  SECTION("a record fails") { machine.sources_fail = 3; }
+  SECTION("a record throws") { machine.sources_throw = 3; }
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 20);
+  cluster.executor().RunFor(absl::Milliseconds(500));
+  CHECK(machine.captures == 1);  // no storm of attempts
+  CHECK(SnapshotOf(cluster, 1) == LogPosition());
+  CHECK(LogStartOf(cluster, 1) == Offset());
+  CHECK(SnapshotFiles(cluster, 1).empty());
+  CHECK(cluster.Await([&] { return SnapshotOf(cluster, 1).end > Offset(); }));
+  CHECK(machine.captures == 4);
+  CHECK(cluster.At(1).fault.ok());
+  ProposeOnes(cluster, 1, 1);
+}
+
+TEST_CASE("a request for a snapshot that fails hears why", "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 2);
+  cluster.At(1).machine->sources_throw = 1;
+  const absl::Status failed = cluster.TakeSnapshot(1).status();
+  CHECK(absl::StrContains(failed.message(), "asked to throw"));
+  CHECK(cluster.TakeSnapshot(1).ok());  // not kept waiting by the failure before
+}
+
+TEST_CASE("a full disk costs the snapshot, not the log (F-D11)", "[quorum][snapshot]") {
+  // Every call on a snapshot's file fails once, one after the other.
+  for (uint64_t n = 1;; ++n) {
+    INFO("call " << n << " on snapshot files");
+    REQUIRE(n < 1000);
+    QuorumCluster cluster(1);
+    SnapshotEvery(cluster, 0);
+    cluster.StartAll();
+    REQUIRE(cluster.AwaitLeader() == 1);
+    ProposeOnes(cluster, 1, 5);
+    REQUIRE(cluster.TakeSnapshot(1).ok());
+    ProposeOnes(cluster, 1, 5);
+    uint64_t calls = 0;
+    cluster.At(1).files.SetHook([&](const testing::FileCallInfo& info) -> absl::Status {
+      if (!absl::StrContains(info.path, ".checkpoint") || ++calls != n) return absl::OkStatus();
+      return MakeError(Reason::kStorage, Outcome::kUnknown, "no space left on device");
+    });
+    const LogPosition before = SnapshotOf(cluster, 1);
+    const absl::StatusOr<LogPosition> taken = cluster.TakeSnapshot(1);
+    cluster.At(1).files.SetHook(nullptr);
+    if (calls < n) {
+      CHECK(taken.ok());
+      break;
+    }
+    if (!taken.ok()) {
+      CHECK(SnapshotOf(cluster, 1) == before);
+      CHECK(LogStartOf(cluster, 1) == Offset());
+    }
+    CHECK(cluster.At(1).fault.ok());
+    ProposeOnes(cluster, 1, 1);
+    REQUIRE(cluster.TakeSnapshot(1).ok());
+    cluster.Crash(1);
+    REQUIRE(cluster.Start(1).ok());
+    CHECK(cluster.Await([&] { return cluster.At(1).machine->sum == 11; }));
+  }
+}
+
+// Writes, takes snapshots, writes on; stops when the node does. Returns how many ones were acknowledged.
+int WorkWithSnapshots(QuorumCluster& cluster) {
+  int acknowledged = 0;
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 3; ++i) {
+      if (!cluster.Propose(1, {"1"}, absl::Seconds(1)).ok()) return acknowledged;
+      ++acknowledged;
+    }
+    if (!cluster.TakeSnapshot(1).ok() && cluster.At(1).files.crashed()) return acknowledged;
+  }
+  return acknowledged;
+}
+
+TEST_CASE("a crash at any call of taking snapshots loses nothing (F-P01, F-P02, R-03)", "[quorum][snapshot]") {
+  for (const auto moment : {testing::CrashMoment::kBefore, testing::CrashMoment::kAfter}) {
+    for (uint64_t n = 1;; ++n) {
+      INFO("crash " << (moment == testing::CrashMoment::kBefore ? "before" : "after") << " call " << n);
+      REQUIRE(n < 2000);
+      QuorumCluster cluster(1, n);
+      SnapshotEvery(cluster, 0);
+      cluster.segment_bytes = 1024;
+      cluster.StartAll();
+      REQUIRE(cluster.AwaitLeader() == 1);
+      cluster.At(1).files.CrashAtCall(n, moment);
+      const int acknowledged = WorkWithSnapshots(cluster);
+      const bool crashed = cluster.At(1).files.crashed();
+      cluster.Crash(1);
+      const absl::Status started = cluster.Start(1);
+      INFO(started);
+      REQUIRE(started.ok());
+      REQUIRE(cluster.AwaitLeader() == 1);
+      REQUIRE(cluster.Read(1).ok());
+      const int64_t sum = cluster.At(1).machine->sum;
+      CHECK(sum >= acknowledged);
+      CHECK(sum <= acknowledged + 1);
+      REQUIRE(cluster.Propose(1, {"1"}).ok());
+      REQUIRE(cluster.TakeSnapshot(1).ok());
+      if (!crashed) break;
+    }
+  }
+}
+
+// A node with two snapshots, the log from the first on, and ten records behind the second.
+void MakeTwoSnapshots(QuorumCluster& cluster) {
+  SnapshotEvery(cluster, 0);
+  cluster.segment_bytes = 1024;
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 20);
+  REQUIRE(cluster.TakeSnapshot(1).ok());
+  ProposeOnes(cluster, 1, 20);
+  REQUIRE(cluster.TakeSnapshot(1).ok());
+  ProposeOnes(cluster, 1, 10);
+  REQUIRE(cluster.Await([&] { return LogStartOf(cluster, 1) > Offset(); }));
+  cluster.executor().RunFor(absl::Seconds(2));
+  cluster.Crash(1);
+  REQUIRE(SnapshotFiles(cluster, 1).size() == 2);
+}
+
+TEST_CASE("a newest snapshot that is damaged anywhere is given up for the one before (F-D03)", "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  MakeTwoSnapshots(cluster);
+  const testing::SimDisk disk = cluster.At(1).files.SaveDisk();
+  const std::string newest = SnapshotFiles(cluster, 1).back();
+  const std::string whole = cluster.At(1).files.Contents(newest);
+  const auto check = [&](const std::string& damaged) {
+    cluster.At(1).files.LoadDisk(disk);
+    cluster.At(1).files.SetContents(newest, damaged);
+    const absl::Status started = cluster.Start(1);
+    INFO(started);
+    REQUIRE(started.ok());
+    REQUIRE(cluster.Await([&] { return cluster.At(1).machine->sum == 50; }));
+    REQUIRE(cluster.At(1).machine->loads.size() == 1);
+    CHECK(SnapshotFiles(cluster, 1).size() == 1);  // it doesn't stand in the way of the next
+    REQUIRE(cluster.AwaitLeader() == 1);
+    CHECK(cluster.TakeSnapshot(1).ok());
+    cluster.Crash(1);
+  };
+  for (size_t byte = 0; byte < whole.size(); byte += 7) {
+    INFO("byte " << byte << " of " << whole.size());
+    std::string damaged = whole;
+    damaged[byte] ^= 0x10;
+    check(damaged);
+  }
+  for (const size_t size : {size_t{0}, size_t{1}, whole.size() / 2, whole.size() - 1}) {
+    INFO("cut to " << size);
+    check(whole.substr(0, size));
+  }
+  check(whole + '\0');
+  check(whole + whole);
+}
+
+TEST_CASE("without a good snapshot before the log's start a node refuses, with file and remedy (P7)",
+          "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  MakeTwoSnapshots(cluster);
+  const std::vector<std::string> files = SnapshotFiles(cluster, 1);
+  std::vector<std::string> damaged;
+  SECTION("both are damaged") {
+    for (const std::string& file : files) {
+      cluster.At(1).files.FlipBit(file, 200);
+      damaged.push_back(file);
+    }
+  }
+  SECTION("the older is gone, the newer is damaged") {
+    cluster.At(1).files.FlipBit(files[1], 200);
+    damaged.push_back(files[1]);
+    REQUIRE(cluster.At(1).files.Remove(files[0]).ok());
+    REQUIRE(cluster.At(1).files.SyncDirectory("/data").ok());
+  }
+  SECTION("all are gone") {
+    for (const std::string& file : files) REQUIRE(cluster.At(1).files.Remove(file).ok());
+    REQUIRE(cluster.At(1).files.SyncDirectory("/data").ok());
+  }
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const absl::Status refused = cluster.Start(1);
+    INFO(refused);
+    CHECK(ReasonOf(refused) == Reason::kCorruption);
+    for (const std::string& file : damaged) CHECK(absl::StrContains(refused.message(), file));
+    CHECK(absl::StrContains(refused.message(), "format a new one"));
+    cluster.Crash(1);  // and nothing was removed meanwhile
+  }
+}
+
+TEST_CASE("a state machine that can't load its snapshot halts the node (F-H01)", "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  SnapshotEvery(cluster, 0);
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 5);
+  REQUIRE(cluster.TakeSnapshot(1).ok());
+  cluster.Crash(1);
+  REQUIRE(cluster.Start(1).ok());
+  const bool throws = GENERATE(false, true);
+  cluster.At(1).machine->load_fails = !throws;
+  cluster.At(1).machine->load_throws = throws;
+  CHECK(cluster.Await([&] { return !cluster.At(1).fault.ok(); }));
+  CHECK(absl::StrContains(cluster.At(1).fault.message(), throws ? "asked to throw" : "asked to fail"));
+  CHECK(cluster.At(1).machine->applied.empty());  // never half a state with more on top
+  CHECK(cluster.At(1).node->Describe().role == ReplicaRole::kHalted);
+}
+
+// Stops `id`, lets the others go on until their log no longer reaches back to where it was, and starts it again.
+int LeaveBehind(QuorumCluster& cluster, int leader) {
+  const int id = leader == 1 ? 2 : 1;
+  cluster.Crash(id);
+  const Offset end = cluster.At(leader).node->Describe().log_end;
+  for (int round = 0; round < 3; ++round) {
+    ProposeOnes(cluster, leader, 10);
+    REQUIRE(cluster.TakeSnapshot(leader).ok());
+  }
+  REQUIRE(cluster.Await([&] { return LogStartOf(cluster, leader) > end; }));
+  return id;
+}
+
+TEST_CASE("a follower whose log ends before the leader's begins goes on from a snapshot (M-22, M-24, I-23)",
+          "[quorum][snapshot]") {
+  QuorumCluster cluster(3);
+  SnapshotEvery(cluster, 0);
+  cluster.StartAll();
+  const int leader = cluster.AwaitLeader();
+  ProposeOnes(cluster, leader, 5);
+  const int late = LeaveBehind(cluster, leader);
+  REQUIRE(cluster.Start(late).ok());
+  REQUIRE(cluster.Await([&] { return cluster.At(late).machine->sum == 35; }));
+  const QuorumDescription now = cluster.At(late).node->Describe();
+  CHECK(now.log_start > Offset());
+  CHECK(now.snapshot.end == now.log_start);
+  CHECK(cluster.At(late).machine->applied == cluster.At(leader).machine->applied);
+  CHECK(SnapshotFiles(cluster, late).size() == 1);
+  // It is a full member again: with it and without the third one there is a quorum.
+  cluster.Crash(6 - leader - late);
+  ProposeOnes(cluster, leader, 3);
+  CHECK(cluster.Await([&] { return cluster.At(late).machine->sum == 38; }));
+  cluster.Crash(late);
+  REQUIRE(cluster.Start(late).ok());
+  CHECK(cluster.Await([&] { return cluster.At(late).machine->sum == 38; }));
+}
+
+TEST_CASE("a crash at any call of receiving and installing leaves the old state or the new (M-22, M-23, R-03)",
+          "[quorum][snapshot]") {
+  QuorumCluster cluster(3);
+  SnapshotEvery(cluster, 0);
+  cluster.StartAll();
+  const int leader = cluster.AwaitLeader();
+  ProposeOnes(cluster, leader, 5);
+  const int late = LeaveBehind(cluster, leader);
+  QuorumCluster::Member& member = cluster.At(late);
+  const testing::SimDisk disk = member.files.SaveDisk();
+  for (uint64_t n = 1;; ++n) {
+    INFO("crash at call " << n);
+    REQUIRE(n < 2000);
+    member.files.LoadDisk(disk);
+    member.files.CrashAtCall(n, n % 2 == 0 ? testing::CrashMoment::kBefore : testing::CrashMoment::kAfter);
+    if (cluster.Start(late).ok()) {
+      cluster.Await([&] { return member.files.crashed() || member.machine->sum == 35; });
+    }
+    const bool crashed = member.files.crashed();
+    cluster.Crash(late);
+    const absl::Status started = cluster.Start(late);
+    INFO(started);
+    REQUIRE(started.ok());
+    REQUIRE(cluster.Await([&] { return member.machine->sum == 35; }));
+    CHECK(member.fault.ok());
+    cluster.Crash(late);
+    if (!crashed) break;
+  }
+}
+
+TEST_CASE("a proposal in the log of a node that goes on from a snapshot ends as unknown (M-31)", "[quorum][snapshot]") {
+  QuorumCluster cluster(3);
+  SnapshotEvery(cluster, 0);
+  cluster.StartAll();
+  const int old_leader = cluster.AwaitLeader();
+  ProposeOnes(cluster, old_leader, 5);
+  cluster.Isolate(old_leader, true);
+  std::optional<absl::StatusOr<Proposed>> lost;
+  cluster.At(old_leader).node->Propose({{"1000"}, std::nullopt, absl::Seconds(100)}, [&](absl::StatusOr<Proposed> r) {
+    lost = std::move(r);
+  });
+  std::optional<absl::StatusOr<Offset>> read;
+  cluster.At(old_leader).node->ReadBarrier(absl::Seconds(100), [&](absl::StatusOr<Offset> r) { read = std::move(r); });
+  REQUIRE(cluster.Await([&] { return cluster.Leader() != old_leader && cluster.Leader() != 0; }));
+  const int leader = cluster.Leader();
+  for (int round = 0; round < 3; ++round) {
+    ProposeOnes(cluster, leader, 10);
+    REQUIRE(cluster.TakeSnapshot(leader).ok());
+  }
+  cluster.Isolate(old_leader, false);
+  REQUIRE(cluster.Await([&] { return cluster.At(old_leader).machine->sum == 35; }));
+  REQUIRE(lost.has_value());
+  CHECK(OutcomeOf(lost->status()) == Outcome::kUnknown);
+  REQUIRE(cluster.Await([&] { return read.has_value(); }));
+  CHECK(read->ok());
+  CHECK_FALSE(cluster.At(old_leader).machine->loads.empty());
+}
+
+TEST_CASE("a node that is shut down in the middle of a snapshot leaves none, and answers (F-H06, I-24)",
+          "[quorum][snapshot]") {
+  QuorumCluster cluster(1);
+  SnapshotEvery(cluster, 0);
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  ProposeOnes(cluster, 1, 5);
+  std::optional<absl::StatusOr<LogPosition>> answer;
+  cluster.At(1).node->TakeSnapshot([&](absl::StatusOr<LogPosition> r) {
+    REQUIRE_FALSE(answer.has_value());
+    answer = std::move(r);
+  });
+  const int steps = GENERATE(0, 1, 2, 3, 4);
+  for (int i = 0; i < steps; ++i) cluster.executor().RunOne();
+  cluster.At(1).node.reset();
+  REQUIRE(answer.has_value());
+  if (!answer->ok()) CHECK(ReasonOf(answer->status()) == Reason::kShuttingDown);
+  cluster.Crash(1);
+  REQUIRE(cluster.Start(1).ok());
+  CHECK(cluster.Await([&] { return cluster.At(1).machine->sum == 5; }));
+}
+
+TEST_CASE("snapshots under load: all nodes, many rounds, with restarts", "[quorum][snapshot]") {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    INFO("seed " << seed);
+    QuorumCluster cluster(3, seed);
+    SnapshotEvery(cluster, 600);
+    cluster.segment_bytes = 2048;
+    cluster.StartAll();
+    int64_t acknowledged = 0;
+    for (int round = 0; round < 12; ++round) {
+      const int leader = cluster.AwaitLeader();
+      REQUIRE(leader != 0);
+      for (int i = 0; i < 15; ++i) {
+        REQUIRE(cluster.Propose(leader, {"1", "2"}).ok());
+        acknowledged += 3;
+      }
+      const int victim = static_cast<int>((seed + static_cast<uint64_t>(round)) % 3) + 1;
+      cluster.Crash(victim);
+      REQUIRE(cluster.AwaitLeader() != 0);
+      REQUIRE(cluster.Start(victim).ok());
+    }
+    for (int id = 1; id <= 3; ++id) {
+      CHECK(cluster.Await([&] { return cluster.At(id).machine->sum == acknowledged; }));
+      CHECK(LogStartOf(cluster, id) > Offset());
+      CHECK(SnapshotFiles(cluster, id).size() <= 2);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace quorate::quorum
