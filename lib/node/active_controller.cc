@@ -79,6 +79,12 @@ void ActiveController::OnCommitted(const MetadataImagePtr& committed) {
   }
 }
 
+void ActiveController::OnLoaded(const MetadataImagePtr& committed) {
+  reclaim_ = false;
+  Renounce(NotActive());
+  committed_ = committed;
+}
+
 void ActiveController::OnHalted() {
   leadership_.is_self = false;
   Renounce(MakeError(Reason::kHalted, Outcome::kNotApplied, "this node stopped itself"));

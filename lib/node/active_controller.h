@@ -49,11 +49,16 @@ class ActiveController {
   void Attach(quorum::Engine* engine) { engine_ = engine; }
 
   [[nodiscard]] bool active() const { return controller_.active(); }
+  // What it decides on: the committed image and what it proposed since. Null while it isn't active.
+  [[nodiscard]] MetadataImagePtr uncommitted() const { return active() ? controller_.uncommitted() : nullptr; }
 
   // `committed` holds everything that was applied before.
   void OnLeadership(const Leadership& leadership, const MetadataImagePtr& committed);
   // A newer image was committed. Before the proposals in it are completed.
   void OnCommitted(const MetadataImagePtr& committed);
+  // What was committed was replaced by a snapshot. A leader never gets one (M-23), so nothing of ours is in its way;
+  // should the impossible happen, no decision outlives the image that it was made on.
+  void OnLoaded(const MetadataImagePtr& committed);
   void OnHalted();
 
   // [any] `done` runs exactly once, on the strand.

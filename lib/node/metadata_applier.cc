@@ -1,11 +1,11 @@
 #include "node/metadata_applier.h"
 
-#include <string>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "metadata/image_builder.h"
+#include "metadata/image_snapshot.h"
 #include "metadata/record_codec.h"
 #include "quorate/status.h"
 
@@ -47,9 +47,47 @@ absl::Status MetadataApplier::Apply(const quorum::CommittedChunk& chunk) {
     }
   }
   metadata::BuiltImage built = std::move(builder).Build({chunk.end(), chunk.batches.back().epoch()});
+  append_time_ms_ = chunk.batches.back().header().append_time_ms;
   slot_->Store(built.image);
   events_.on_image(built.image, std::move(built.delta));
   return absl::OkStatus();
+}
+
+void MetadataApplier::Capture(quorum::CaptureDone done) {
+  // Chunks are applied in place, so that the image is always that of a batch boundary (M-21).
+  MetadataImagePtr image = slot_->Load();
+  quorum::CapturedState captured;
+  captured.position = {image->provenance().epoch, image->provenance().end};
+  captured.append_time_ms = append_time_ms_;
+  captured.source = std::make_unique<metadata::ImageSnapshotSource>(std::move(image));
+  std::move(done)(std::move(captured));
+}
+
+absl::Status MetadataApplier::Load(quorum::SnapshotToLoad snapshot) {
+  engine_->RunOnSnapshotThread([this, snapshot = std::move(snapshot)] {
+    absl::StatusOr<MetadataImagePtr> image = metadata::LoadImage(*snapshot.records, snapshot.position);
+    engine_->RunOnStrand(
+        [this, image = std::move(image), position = snapshot.position,
+         append_time_ms = snapshot.append_time_ms]() mutable { OnLoaded(std::move(image), position, append_time_ms); });
+  });
+  return absl::OkStatus();
+}
+
+void MetadataApplier::OnLoaded(absl::StatusOr<MetadataImagePtr> image, LogPosition position, int64_t append_time_ms) {
+  if (!image.ok()) {
+    engine_->Halt(image.status());
+    return;
+  }
+  append_time_ms_ = append_time_ms;
+  MetadataImagePtr old = slot_->Load();
+  slot_->Store(*image);
+  MetadataDelta delta;
+  delta.base = old;
+  delta.everything = true;
+  events_.on_image(*image, std::move(delta));
+  engine_->Loaded(position);
+  // The last of its owners on the strand; whoever else holds it is elsewhere.
+  engine_->RunOnSnapshotThread([old = std::move(old)] {});
 }
 
 }  // namespace quorate::node

@@ -221,18 +221,26 @@ void NodeImpl::ServeRpc() {
 // ---- On the strand -------------------------------------------------------------------------------------
 
 void NodeImpl::OnImage(const MetadataImagePtr& image, MetadataDelta delta) {
-  active_controller_.OnCommitted(image);
+  if (delta.everything) {
+    active_controller_.OnLoaded(image);
+  } else {
+    active_controller_.OnCommitted(image);
+  }
   if (lifecycle_ != nullptr) {
     isr_keeper_->OnMetadata(image, delta);
     lifecycle_->OnMetadata(image->provenance().end);
     // The controller lets a broker go when all others have seen it leave (KIP-500). Waiting for their next
     // heartbeats, as Kafka does, would cost every orderly stop up to one interval.
-    for (const NodeId changed : delta.brokers) {
+    const auto others_wait = [this](const BrokerInfo& broker) {
+      return broker.id != options_.id && broker.in_controlled_shutdown && !broker.fenced;
+    };
+    bool report = std::any_of(delta.brokers.begin(), delta.brokers.end(), [&](NodeId changed) {
       const BrokerInfo* broker = image->FindBroker(changed);
-      if (changed == options_.id || broker == nullptr || !broker->in_controlled_shutdown || broker->fenced) continue;
-      lifecycle_->ReportMetadata();
-      break;
-    }
+      return broker != nullptr && others_wait(*broker);
+    });
+    if (delta.everything)
+      image->ForEachBroker([&](const BrokerInfo& broker) { return !(report = others_wait(broker)); });
+    if (report) lifecycle_->ReportMetadata();
   }
   hub_.Publish(image, std::move(delta));
   if (image->provenance().epoch != noted_epoch_) {

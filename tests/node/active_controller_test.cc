@@ -10,6 +10,7 @@
 
 #include "base/xoshiro.h"
 #include "metadata/image_builder.h"
+#include "metadata/image_records.h"
 #include "node/image_slot.h"
 #include "node/metadata_applier.h"
 #include "quorate/limits.h"
@@ -105,6 +106,56 @@ TEST_CASE("A session's end that the log refuses to take is tried again after a p
   harness.executor.RunUntil(harness.clock.Now() + absl::Seconds(2), 10'000);
   CHECK(harness.log->warnings >= 1);
   CHECK(harness.log->warnings <= 20);
+}
+
+TEST_CASE("I-19, F-B08: what was decided and not committed is gone with the leadership, and nothing else") {
+  std::vector<absl::Status> answers;  // outlives the harness, whose end completes what is open
+  Harness harness(64u << 20);
+  harness.Claim({kVersion, metadata::RegisterBrokerRecord{Broker(1)}});
+  const auto create = [&](const std::string& name) {
+    harness.active.Submit<controller::CreateTopicsRequest, controller::CreateTopicsResponse>(
+        &controller::Controller::CreateTopics, {.topics = {{.name = name, .partitions = 3, .replication_factor = 1}}},
+        [&answers](const absl::StatusOr<controller::CreateTopicsResponse>& r) {
+          answers.push_back(r.ok() ? r->topics[0].status : r.status());
+        });
+  };
+  create("kept");
+  harness.executor.RunUntilIdle();
+  REQUIRE(answers.size() == 1);
+  REQUIRE(answers[0].ok());
+  const MetadataImagePtr committed = harness.slot.Load();
+  // Nothing becomes durable before the executor runs.
+  create("lost");
+  create("lost-as-well");
+  REQUIRE(harness.active.uncommitted()->FindTopic("lost").has_value());
+  REQUIRE(harness.active.uncommitted()->digest() != committed->digest());
+
+  Leadership other = harness.leadership;
+  other.epoch = Epoch(other.epoch.value() + 1);
+  other.leader = NodeId(2);
+  other.is_self = false;
+  harness.engine->RunOnStrand([&] { harness.active.OnLeadership(other, harness.slot.Load()); });
+  CHECK(harness.active.uncommitted() == nullptr);
+  CHECK(harness.slot.Load()->digest() == committed->digest());
+  // The committed prefix, replayed from its beginning, is what the next term begins with.
+  metadata::ImageBuilder builder(MetadataImage::Empty());
+  metadata::ForEachRecord(*committed, [&](const metadata::Record& record) { return builder.Replay(record).ok(); });
+  const MetadataImagePtr replayed = std::move(builder).Build(committed->provenance()).image;
+  harness.engine->RunOnStrand([&] { harness.active.OnLeadership(harness.leadership, harness.slot.Load()); });
+  REQUIRE(harness.active.uncommitted() != nullptr);
+  CHECK(harness.active.uncommitted()->digest() == replayed->digest());
+  CHECK_FALSE(harness.active.uncommitted()->FindTopic("lost").has_value());
+  CHECK(answers.size() == 1);  // their records are in the log: their fate is open until the log says
+}
+
+TEST_CASE("M-23: a snapshot that is loaded under an active controller ends its term") {
+  Harness harness(64u << 20);
+  harness.Claim({kVersion, metadata::RegisterBrokerRecord{Broker(1)}});
+  REQUIRE(harness.active.active());
+  harness.engine->RunOnStrand([&] { harness.active.OnLoaded(MetadataImage::Empty()); });
+  CHECK_FALSE(harness.active.active());
+  harness.executor.RunFor(absl::Seconds(5));
+  CHECK_FALSE(harness.active.active());  // until it is elected anew
 }
 
 TEST_CASE("Only so many answers wait for the commit of what they rest on (I-25)") {
