@@ -135,32 +135,6 @@ std::string PendingChangeText(const PendingVoterChange& pending) {
   return absl::StrCat(text, ": catching up, ", done, " of ", target, " records (", done * 100 / target, " %)");
 }
 
-StopVerdict JudgeStop(const QuorumDescription& quorum, NodeId id) {
-  // Followers ask all the time, if only for nothing; who was silent for so long isn't there.
-  constexpr absl::Duration kSilenceMax = absl::Seconds(3);
-  StopVerdict verdict;
-  verdict.majority = static_cast<int>(quorum.voters.size() / 2 + 1);
-  absl::Time now = absl::InfinitePast();  // the leader's
-  bool is_voter = false;
-  for (const ReplicaStatus& voter : quorum.voters) {
-    if (voter.key.id == quorum.leader) now = voter.last_fetch;
-    is_voter = is_voter || voter.key.id == id;
-  }
-  for (const ReplicaStatus& voter : quorum.voters) {
-    if (voter.key.id != id && UnixMillis(voter.last_fetch) >= 0 && now - voter.last_fetch <= kSilenceMax) {
-      ++verdict.alive;
-    }
-  }
-  verdict.safe = !is_voter || verdict.alive >= verdict.majority;
-  return verdict;
-}
-
-std::string StopText(const StopVerdict& verdict) {
-  return absl::StrCat("Stopping it now is ", verdict.safe ? "safe" : "NOT safe", ": ", verdict.alive,
-                      " of the other voters ", verdict.alive == 1 ? "is" : "are", " alive, and a majority is ",
-                      verdict.majority, ".");
-}
-
 FollowerLag MaxFollowerLag(const QuorumDescription& quorum) {
   FollowerLag lag;
   const Offset leader_end = LeaderEnd(quorum);

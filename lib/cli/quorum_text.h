@@ -19,15 +19,6 @@ void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescr
 // "adding controller 4: catching up, 120 of 5000 records (2 %)"
 std::string PendingChangeText(const PendingVoterChange& pending);
 
-// Whether a voter can be stopped without taking the quorum with it: would a majority of the voters still be there?
-struct StopVerdict {
-  bool safe = false;
-  int alive = 0;     // of the other voters, those that the leader has heard lately
-  int majority = 0;  // of all voters
-};
-StopVerdict JudgeStop(const QuorumDescription& quorum, NodeId id);
-std::string StopText(const StopVerdict& verdict);
-
 // `ages_from`: when set, times are shown as "N ms ago" seen from there (--human-readable).
 void PrintReplication(std::ostream& out, OutputFormat format, const QuorumDescription& quorum,
                       std::optional<absl::Time> ages_from);

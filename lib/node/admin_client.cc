@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "node/admin_codec.h"
 #include "node/methods.h"
+#include "node/retry.h"
 #include "quorate/status.h"
 #include "quorate/system.h"
 #include "quorate/transport_adapters.h"
@@ -38,6 +39,7 @@ bool MayTryAgain(const absl::Status& error, Effect effect) {
   const bool harmless = effect != Effect::kOnce || OutcomeOf(error) == Outcome::kNotApplied;
   switch (ReasonOf(error)) {
     case Reason::kUnreachable:
+      return node::WasNotReached(error) && harmless;
     case Reason::kNoLeader:
     case Reason::kNotLeader:
     case Reason::kLeadershipLost:
@@ -229,7 +231,7 @@ class RpcAdminClient final : public AdminClient {
 
   static absl::Status Explain(const Endpoint& server, const absl::Status& error) {
     StatusDetail detail = DetailOf(error).value_or(StatusDetail());
-    if (ReasonOf(error) == Reason::kUnreachable) {
+    if (node::WasNotReached(error)) {
       return MakeError(detail, absl::StrCat(error.message(), " (is the node running?)"));
     }
     return MakeError(detail, absl::StrCat(server.Address(), ": ", error.message()));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/text.h"
+#include "node/retry.h"
 #include "quorate/status.h"
 
 namespace quorate::node {
@@ -19,15 +20,17 @@ constexpr absl::Duration kPauseMax = absl::Milliseconds(200);
 constexpr absl::string_view kForwardedMark("\x78\x01", 2);
 
 bool MayTryAgain(const absl::Status& error, bool idempotent) {
+  const bool harmless = idempotent || OutcomeOf(error) == Outcome::kNotApplied;
   switch (ReasonOf(error)) {
+    case Reason::kUnreachable:
+      return WasNotReached(error) && harmless;
     case Reason::kNotLeader:
     case Reason::kNoLeader:
     case Reason::kLeadershipLost:
     case Reason::kEpochMismatch:
-    case Reason::kUnreachable:
     case Reason::kShuttingDown:
     case Reason::kHalted:
-      return idempotent || OutcomeOf(error) == Outcome::kNotApplied;
+      return harmless;
     default:
       return false;
   }

@@ -1,5 +1,6 @@
 #include "node/node_cluster.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,40 +12,68 @@ namespace quorate::node {
 Endpoint NodeCluster::Controllers(int id) const { return {"CONTROLLER", absl::StrCat("node-", id), 9093}; }
 Endpoint NodeCluster::Clients(int id) const { return {"PLAINTEXT", absl::StrCat("node-", id), 9092}; }
 
-NodeCluster::NodeCluster(int voters, int brokers_only, uint64_t seed, bool static_voters) : random_(seed) {
+NodeCluster::NodeCluster(int voters, int brokers_only, uint64_t seed, bool static_voters) : seed_(seed), random_(seed) {
   network_ = InProcessNetwork::Create(&executor_, &clock_);
   node_network_ = NewInProcessNodeNetwork(network_.get());
   client_ = network_->MakeRpcClient();
+  for (int id = 1; id <= voters + brokers_only; ++id) members_.push_back(MakeMember(id, id <= voters));
   std::vector<Voter> initial;
-  for (int id = 1; id <= voters; ++id) {
-    const DirectoryId directory(Uuid(5, 1000 + static_cast<uint64_t>(id)));
-    initial.push_back({{NodeId(id), directory}, {Controllers(id)}, 0, 1});
-  }
-  for (int id = 1; id <= voters + brokers_only; ++id) {
-    auto member = std::make_unique<Member>(seed * 100 + static_cast<uint64_t>(id));
-    NodeOptions& options = member->options;
-    options.id = NodeId(id);
-    options.is_broker = true;
-    options.is_controller = id <= voters;
-    options.listeners = {Clients(id)};
-    if (options.is_controller) options.listeners.push_back(Controllers(id));
-    options.controller_listener_names = {"CONTROLLER"};
+  for (int id = 1; id <= voters; ++id) initial.push_back(VoterOf(id));
+  for (auto& member : members_) {
     if (static_voters) {
-      options.static_voters = initial;
-      for (Voter& voter : options.static_voters) voter.key.directory = DirectoryId();
+      member->options.static_voters = initial;
+      for (Voter& voter : member->options.static_voters) voter.key.directory = DirectoryId();
     } else {
-      for (int voter = 1; voter <= voters; ++voter) options.bootstrap_servers.push_back(Controllers(voter));
+      for (int voter = 1; voter <= voters; ++voter) member->options.bootstrap_servers.push_back(Controllers(voter));
+      if (member->options.is_controller) member->identity.initial_voters = initial;
     }
-    options.log_dirs = {"/data"};
-    member->identity.cluster_id = ClusterId(Uuid(11, 12));
-    member->identity.node_id = options.id;
-    member->identity.directory_id = DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)));
-    if (options.is_controller && !static_voters) member->identity.initial_voters = initial;
-    const absl::Status formatted = FormatDirectory(&member->files, "/data", member->identity);
-    INFO(formatted.ToString());
-    REQUIRE(formatted.ok());
-    members_.push_back(std::move(member));
+    Format(*member);
   }
+}
+
+std::unique_ptr<NodeCluster::Member> NodeCluster::MakeMember(int id, bool is_controller) {
+  auto member = std::make_unique<Member>(seed_ * 100 + static_cast<uint64_t>(id));
+  NodeOptions& options = member->options;
+  options.id = NodeId(id);
+  options.is_broker = true;
+  options.is_controller = is_controller;
+  options.listeners = {Clients(id)};
+  if (is_controller) options.listeners.push_back(Controllers(id));
+  options.controller_listener_names = {"CONTROLLER"};
+  options.log_dirs = {member->path};
+  member->identity.cluster_id = ClusterId(Uuid(11, 12));
+  member->identity.node_id = options.id;
+  member->identity.directory_id = DirectoryId(Uuid(5, 1000 + ++last_directory_));
+  return member;
+}
+
+void NodeCluster::Format(Member& member) {
+  const absl::Status formatted = FormatDirectory(&member.files, member.path, member.identity);
+  INFO(formatted.ToString());
+  REQUIRE(formatted.ok());
+}
+
+int NodeCluster::AddJoiner() {
+  const int id = static_cast<int>(members_.size()) + 1;
+  std::unique_ptr<Member> member = MakeMember(id, true);
+  member->options.bootstrap_servers = members_.front()->options.bootstrap_servers;
+  Format(*member);
+  members_.push_back(std::move(member));
+  return id;
+}
+
+void NodeCluster::Configure(absl::FunctionRef<void(NodeOptions&)> change) {
+  for (auto& member : members_) change(member->options);
+}
+
+void NodeCluster::ReplaceDisk(int id) {
+  Member& member = At(id);
+  REQUIRE(member.node == nullptr);
+  absl::StrAppend(&member.path, "-new");
+  member.options.log_dirs = {member.path};
+  member.identity.directory_id = DirectoryId(Uuid(5, 1000 + ++last_directory_));
+  member.identity.initial_voters = std::nullopt;
+  Format(member);
 }
 
 NodeCluster::~NodeCluster() {
@@ -62,7 +91,7 @@ absl::Status NodeCluster::Start(int id) {
   dependencies.executors = &executors_;
   dependencies.network = node_network_;
   FileStorageOptions storage;
-  storage.path = "/data";
+  storage.path = member.path;
   storage.segment_bytes = 1u << 20;
   storage.files = &member.files;
   storage.executors = &executors_;
@@ -165,6 +194,44 @@ absl::StatusOr<Results> NodeCluster::Delete(int at, const std::string& name) {
   std::optional<absl::StatusOr<Results>> answer;
   At(at).node->DeleteTopics({name}, absl::Seconds(10), [&](absl::StatusOr<Results> r) { answer = std::move(r); });
   return Wait(answer);
+}
+
+NodeCluster::Answer NodeCluster::BeginAdd(int at, int id, VoterChangeOptions options) {
+  auto answer = std::make_shared<std::optional<absl::Status>>();
+  At(at).node->AddController(VoterOf(id), options, [answer](absl::Status status) { *answer = std::move(status); });
+  return answer;
+}
+
+NodeCluster::Answer NodeCluster::BeginRemove(int at, ReplicaKey key, VoterChangeOptions options) {
+  auto answer = std::make_shared<std::optional<absl::Status>>();
+  At(at).node->RemoveController(key, options, [answer](absl::Status status) { *answer = std::move(status); });
+  return answer;
+}
+
+absl::Status NodeCluster::Await(const Answer& answer) {
+  if (!Await([&] { return answer->has_value(); }, absl::Minutes(2))) {
+    return absl::InternalError("no answer within two virtual minutes");
+  }
+  return **answer;
+}
+
+absl::Status NodeCluster::Transfer(int at, std::optional<NodeId> to, absl::Duration timeout) {
+  auto answer = std::make_shared<std::optional<absl::Status>>();
+  At(at).node->TransferLeadership(to, timeout, [answer](absl::Status status) { *answer = std::move(status); });
+  return Await(answer);
+}
+
+absl::StatusOr<LogPosition> NodeCluster::TakeSnapshot(int id) {
+  std::optional<absl::StatusOr<LogPosition>> answer;
+  At(id).node->TakeSnapshot([&](absl::StatusOr<LogPosition> position) { answer = std::move(position); });
+  return Wait(answer);
+}
+
+std::vector<int> NodeCluster::Voters(int at) {
+  std::vector<int> ids;
+  for (const ReplicaStatus& voter : At(at).node->DescribeQuorum().voters) ids.push_back(voter.key.id.value());
+  std::sort(ids.begin(), ids.end());
+  return ids;
 }
 
 absl::StatusOr<std::string> NodeCluster::Call(const Endpoint& to, const char* method, std::string payload) {
