@@ -4,27 +4,39 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "raft/control_records.h"
+#include "raft/quorum.h"
 #include "raft/recovery.h"
 
 namespace quorate::raft {
 
-CoreCluster::CoreCluster(ClusterOptions options) : options_(options), random_(options.seed) {
+CoreCluster::CoreCluster(ClusterOptions options) : options_(std::move(options)), random_(options_.seed) {
   std::vector<Voter> voters;
-  for (int id = 1; id <= options_.voters; ++id) {
-    voters.push_back(Voter{key(id), {Endpoint{"CONTROLLER", "host", static_cast<uint16_t>(9000 + id)}}, 0, 1});
-  }
-  for (int id = 1; id <= options_.voters + options_.observers; ++id) {
+  std::vector<Endpoint> servers;
+  const int count = options_.voters + options_.observers + options_.spares;
+  for (int id = 1; id <= count; ++id) {
     auto node = std::make_unique<Node>();
     node->id = id;
+    node->address = Endpoint{"CONTROLLER", "host", static_cast<uint16_t>(9000 + id)};
+    node->config.self = ReplicaKey{NodeId(id), DirectoryId(Uuid(7, 1000 + static_cast<uint64_t>(id)))};
+    if (id <= options_.voters) voters.push_back(Voter{node->config.self, {node->address}, 0, 1});
+    if (id <= options_.voters) servers.push_back(node->address);
+    nodes_.push_back(std::move(node));
+  }
+  for (const auto& node : nodes_) {
+    const bool spare = node->id > options_.voters + options_.observers;
+    const auto place = static_cast<size_t>(node->id - 1);
     node->config.cluster_id = cluster_id();
-    node->config.self = key(id);
-    node->config.may_vote = id <= options_.voters;
-    node->config.initial_voters = voters;
+    node->config.may_vote = node->id <= options_.voters || spare;
+    node->config.advertised_endpoints = {node->address};
+    if (!spare) node->config.initial_voters = voters;
+    if (spare) node->config.bootstrap_servers = servers;
+    node->config.auto_join = options_.auto_join;
+    if (place < options_.priorities.size()) node->config.priority = options_.priorities[place];
     node->config.timeouts = options_.timeouts;
     node->config.fetch_credit_bytes = options_.fetch_credit_bytes;
     node->config.tail_cache_bytes = options_.tail_cache_bytes;
     node->config.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
-    nodes_.push_back(std::move(node));
   }
 }
 
@@ -40,6 +52,7 @@ void CoreCluster::Start(int id) {
   n.config.incarnation = IncarnationId(Uuid(9, 1000 + n.life));
   n.random = std::make_unique<Xoshiro>(options_.seed * 1000 + n.life);
   n.high_watermark = Offset(0);
+  n.peers.clear();
   n.paused = n.hold_disk = n.hold_stores = false;
   n.held.clear();
   n.held_stores.clear();
@@ -48,9 +61,50 @@ void CoreCluster::Start(int id) {
   AfterEvent(n);
   for (const auto& other : nodes_) {
     if (other->id == id || other->core == nullptr) continue;
-    Connect(id, other->id);
-    Connect(other->id, id);
+    for (const auto& [peer, endpoint] : other->peers) {
+      if (NodeAt(endpoint) == id) ConnectLater(*other, peer, endpoint);
+    }
   }
+}
+
+void CoreCluster::Move(int id) {
+  node(id).former_addresses.push_back(node(id).address);
+  node(id).address.port = static_cast<uint16_t>(20'000 + ++moves_);
+  node(id).config.advertised_endpoints = {node(id).address};
+}
+
+int CoreCluster::NodeAt(const Endpoint& endpoint) const {
+  for (const auto& n : nodes_) {
+    if (n->address == endpoint) return n->id;
+    const auto& former = n->former_addresses;
+    if (keep_former_addresses_ && std::find(former.begin(), former.end(), endpoint) != former.end()) return n->id;
+  }
+  return 0;
+}
+
+void CoreCluster::SetPeers(Node& n, const std::vector<PeerAddress>& peers) {
+  for (const PeerAddress& peer : peers) {
+    const bool moved = n.peers.erase(peer.id) > 0;
+    if (!peer.endpoint.has_value()) continue;
+    n.peers[peer.id] = *peer.endpoint;
+    if (moved) {
+      At(now_, [this, from = n.id, life = n.life, id = peer.id] {
+        OnNode(from, life, [this, id](Node& target) { target.core->PeerDisconnected(now_, id); });
+      });
+    }
+    ConnectLater(n, peer.id, *peer.endpoint);
+  }
+}
+
+void CoreCluster::ConnectLater(Node& n, NodeId peer, const Endpoint& endpoint) {
+  At(now_ + options_.delay_min, [this, from = n.id, life = n.life, peer, endpoint] {
+    const int to = NodeAt(endpoint);
+    if (to == 0 || to == from || node(to).core == nullptr) return;
+    OnNode(from, life, [=, this](Node& target) {
+      const auto wanted = target.peers.find(peer);
+      if (wanted != target.peers.end() && wanted->second == endpoint) target.core->PeerConnected(now_, peer);
+    });
+  });
 }
 
 void CoreCluster::Crash(int id) {
@@ -138,6 +192,61 @@ uint64_t CoreCluster::Read(int id) {
   reads_[read].must_cover = committed_end_;
   Do(id, [read](Core& core, Instant now) { core.RequestRead(now, read); });
   return read;
+}
+
+uint64_t CoreCluster::Change(int id, const VoterChange& change, absl::Duration timeout, bool dry_run) {
+  const uint64_t number = ++last_change_;
+  changes_[number];
+  Do(id, [=](Core& core, Instant now) { core.RequestVoterChange(now, number, change, now + timeout, dry_run); });
+  return number;
+}
+
+uint64_t CoreCluster::Transfer(int id, std::optional<int> to, absl::Duration timeout) {
+  const uint64_t number = ++last_change_;
+  transfers_[number];
+  Do(id, [=](Core& core, Instant now) {
+    core.TransferLeadership(now, number, to.has_value() ? std::make_optional(NodeId(*to)) : std::nullopt,
+                            now + timeout);
+  });
+  return number;
+}
+
+VoterChange CoreCluster::AddOf(int subject) {
+  return {VoterChange::Kind::kAdd, Voter{key(subject), {address(subject)}, 0, 1}, false};
+}
+VoterChange CoreCluster::RemoveOf(int subject) {
+  return {VoterChange::Kind::kRemove, Voter{key(subject), {}, 0, 1}, false};
+}
+VoterChange CoreCluster::UpdateOf(int subject) {
+  return {VoterChange::Kind::kUpdate, Voter{key(subject), {address(subject)}, 0, 1}, false};
+}
+
+namespace {
+int CountOk(const std::map<uint64_t, std::optional<absl::Status>>& results) {
+  return static_cast<int>(std::count_if(results.begin(), results.end(), [](const auto& entry) {
+    return entry.second.has_value() && entry.second->ok();
+  }));
+}
+}  // namespace
+
+int CoreCluster::ChangesDone() const { return CountOk(changes_); }
+int CoreCluster::TransfersDone() const { return CountOk(transfers_); }
+
+bool CoreCluster::IsVoterAnywhere(int id) {
+  return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& n) {
+    for (const auto& [offset, set] : SetsOf(*n)) {
+      // A committed set is final; what came before it is history.
+      if (offset >= committed_end_ && set.Contains(key(id))) return true;
+    }
+    return SetsOf(*n).back().second.Contains(key(id));
+  });
+}
+
+std::vector<int> CoreCluster::VoterIds() {
+  std::vector<int> ids;
+  if (Leader() == 0) return ids;
+  for (const Voter& voter : core(Leader()).voters()) ids.push_back(voter.key.id.value());
+  return ids;
 }
 
 void CoreCluster::Do(int id, const std::function<void(Core&, Instant)>& event) {
@@ -235,6 +344,7 @@ void CoreCluster::Perform(Node& n, Effects effects) {
   const uint64_t life = n.life;
   PerformLog(n, effects);
   PerformSnapshots(n, effects);
+  SetPeers(n, effects.peers);
   if (effects.halt.has_value()) n.halt = effects.halt;
   if (effects.store.has_value()) {
     const StoreElectionState store = *effects.store;
@@ -273,6 +383,15 @@ void CoreCluster::Perform(Node& n, Effects effects) {
     });
   }
   for (const ReadOutcome& outcome : effects.reads) CheckRead(outcome.id, outcome.offset);
+  for (const VoterChangeOutcome& outcome : effects.voter_changes) {
+    if (changes_.at(outcome.id).has_value()) Violation(absl::StrCat("I-24: change ", outcome.id, " answered twice"));
+    changes_[outcome.id] = outcome.status;
+  }
+  for (const TransferOutcome& outcome : effects.transfers) {
+    if (transfers_.at(outcome.id).has_value())
+      Violation(absl::StrCat("I-24: transfer ", outcome.id, " answered twice"));
+    transfers_[outcome.id] = outcome.status;
+  }
   for (const Message& message : effects.send) Route(n, message);
 }
 
@@ -294,6 +413,7 @@ void CoreCluster::PerformLog(Node& n, const Effects& effects) {
       const auto [known, fresh] = bytes_.try_emplace({batch.base_offset(), batch.epoch()}, batch.crc());
       if (!fresh && known->second != batch.crc()) Violation("I-05: same offset and epoch, other bytes");
       n.log.push_back(batch);
+      CheckVoters(n, batch);
     }
   }
   if (effects.log.empty()) return;
@@ -321,19 +441,24 @@ void CoreCluster::Route(Node& n, const Message& message) {
   CheckSent(n, message);
   if (record_sent) sent_.push_back(message);
   if (filter && !filter(message)) return;
-  const int to = message.to.id.value();
+  int to = message.to.id.value();
+  if (!message.IsResponse()) {
+    // A request goes to an address; who is there and isn't meant drops it (F-N10).
+    const auto peer = n.peers.find(message.to.id);
+    to = peer == n.peers.end() ? 0 : NodeAt(peer->second);
+    if (message.to.id >= NodeId(0) && message.to.id != NodeId(to)) return;
+  }
   if (to < 1 || to > static_cast<int>(nodes_.size()) || cut_.count({n.id, to}) > 0) return;
   if (random_.Below(1000) < static_cast<uint64_t>(options_.drop_permille)) return;
   const int copies = random_.Below(1000) < static_cast<uint64_t>(options_.duplicate_permille) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     const auto spread = static_cast<uint64_t>(absl::ToInt64Nanoseconds(options_.delay_max - options_.delay_min));
     const absl::Duration delay = options_.delay_min + absl::Nanoseconds(random_.Below(spread + 1));
-    At(now_ + (i == 0 ? delay : delay * 20), [this, message] { Deliver(message); });
+    At(now_ + (i == 0 ? delay : delay * 20), [this, to, message] { Deliver(to, message); });
   }
 }
 
-void CoreCluster::Deliver(const Message& message) {
-  const int to = message.to.id.value();
+void CoreCluster::Deliver(int to, const Message& message) {
   // Messages in the network survive a restart of either end (F-N08).
   OnNode(to, node(to).life, [this, message](Node& n) { n.core->Receive(now_, message); });
 }
@@ -378,7 +503,13 @@ void CoreCluster::CheckLeadership(Node& n) {
   const auto [leader, fresh] = leaders_.try_emplace(n.core->epoch(), n.id);
   if (leader->second != n.id) Violation(absl::StrCat("I-01: two leaders in epoch ", n.core->epoch().value()));
   if (!fresh) return;
-  if (n.id > options_.voters) Violation(absl::StrCat("M-12: observer ", n.id, " leads"));
+  const auto votes = [&](const std::vector<Voter>* voters) {
+    return voters != nullptr &&
+           std::any_of(voters->begin(), voters->end(), [&](const Voter& v) { return v.key == key(n.id); });
+  };
+  if (!n.config.may_vote || (!votes(&n.core->voters()) && !votes(n.core->committed_voters()))) {
+    Violation(absl::StrCat("M-12: observer ", n.id, " leads"));
+  }
   std::map<Offset, std::pair<Epoch, uint32_t>> held;
   for (const Batch& batch : n.log) held[batch.base_offset()] = {batch.epoch(), batch.crc()};
   for (const auto& [offset, record] : committed_) {
@@ -386,6 +517,76 @@ void CoreCluster::CheckLeadership(Node& n) {
     const auto at = held.find(offset);
     if (at == held.end() || at->second != record) {
       Violation(absl::StrCat("I-06: new leader ", n.id, " lacks committed offset ", offset.value()));
+    }
+  }
+}
+
+std::vector<std::pair<Offset, VoterSet>> CoreCluster::SetsOf(const Node& n) const {
+  std::vector<std::pair<Offset, VoterSet>> sets = {{kNoOffset, VoterSet(n.config.initial_voters)}};
+  if (!n.snapshots.empty()) {
+    const RecoveredState::VotersAt& voters = snapshot_voters_.at(n.snapshots.back().info.digest);
+    if (voters.offset != kNoOffset) sets = {{voters.offset, VoterSet(voters.voters, voters.removed)}};
+  }
+  for (const Batch& batch : n.log) {
+    if (batch.kind() != BatchKind::kControl) continue;
+    auto found = VoterSetsIn(batch);
+    for (auto& set : *found) {
+      if (set.first > sets.front().first) sets.push_back(std::move(set));
+    }
+  }
+  return sets;
+}
+
+void CoreCluster::CheckVoters(Node& n, const Batch& batch) {
+  if (batch.kind() != BatchKind::kControl || VoterSetsIn(batch)->empty()) return;
+  CheckDecidingMajorities();
+  const auto sets = SetsOf(n);
+  if (n.core->role() != ReplicaRole::kLeader || sets.size() < 2) return;
+  // I-14: one at a time, on a committed set, by one voter.
+  const auto& [offset, before] = sets[sets.size() - 2];
+  if (offset == kNoOffset) return;  // the first leader writes the configured voters down
+  if (n.core->high_watermark() <= offset)
+    Violation(absl::StrCat("I-14: node ", n.id, " changes an uncommitted voter set"));
+  int added = 0;
+  int removed = 0;
+  for (const Voter& voter : sets.back().second.voters()) {
+    const Voter* same = before.FindById(voter.key.id);
+    added += same == nullptr || !same->key.Matches(voter.key) ? 1 : 0;
+  }
+  for (const Voter& voter : before.voters()) removed += sets.back().second.Contains(voter.key) ? 0 : 1;
+  if (added + removed > 1) Violation(absl::StrCat("I-14: +", added, " -", removed, " voters in one change"));
+}
+
+bool CoreCluster::MayWin(const Node& candidate, const VoterSet& voters) const {
+  const auto end = [this](const Node& n) {
+    return LogPosition{n.log.empty() ? n.log_start.epoch : n.log.back().epoch(), LogEnd(n)};
+  };
+  size_t votes = 0;
+  for (const Voter& voter : voters.voters()) {
+    const Node& n = *nodes_.at(static_cast<size_t>(voter.key.id.value() - 1));
+    votes += n.config.self == voter.key && end(n) <= end(candidate) ? 1 : 0;
+  }
+  return votes >= MajorityOf(voters.size());
+}
+
+void CoreCluster::CheckDecidingMajorities() {
+  // I-15: whoever can win an election, by its log, shares a voter with any other majority that can decide.
+  std::vector<std::pair<int, VoterSet>> winners;
+  for (const auto& n : nodes_) {
+    VoterSet set = SetsOf(*n).back().second;
+    if (!set.empty() && MayWin(*n, set)) winners.emplace_back(n->id, std::move(set));
+  }
+  for (const auto& [a, first] : winners) {
+    for (const auto& [b, second] : winners) {
+      size_t common = 0;
+      for (const Voter& voter : first.voters()) common += second.Contains(voter.key) ? 1 : 0;
+      const auto needed = [common](const VoterSet& set) {  // of the common ones, after all others
+        const size_t majority = MajorityOf(set.size());
+        return majority - std::min(majority, set.size() - common);
+      };
+      if (needed(first) + needed(second) <= common) {
+        Violation(absl::StrCat("I-15: nodes ", a, " and ", b, " can win with majorities that share nobody"));
+      }
     }
   }
 }
@@ -402,7 +603,9 @@ void CoreCluster::CheckHighWatermark(Node& n) {
         std::find_if(n.log.begin(), n.log.end(), [&](const Batch& b) { return b.end_offset() >= high; });
     if (newest == n.log.end() || newest->epoch() != n.core->epoch())
       Violation("I-09: committed by counting old records");
-    for (int id = 1; id <= options_.voters && newest != n.log.end(); ++id) {
+    for (const Voter& voter : n.core->voters()) {  // of the set in force, by replica key
+      const int id = voter.key.id.value();
+      if (newest == n.log.end() || key(id) != voter.key) continue;
       const std::vector<Batch>& log = node(id).log;
       // Behind a snapshot it is there too: I-18 has looked at what snapshots hold.
       const bool has = node(id).log_start.end >= high || std::any_of(log.begin(), log.end(), [&](const Batch& b) {
@@ -410,7 +613,8 @@ void CoreCluster::CheckHighWatermark(Node& n) {
                        });
       backing += has && node(id).synced >= high ? 1 : 0;
     }
-    if (backing <= options_.voters / 2) Violation(absl::StrCat("I-08: ", high.value(), " is on ", backing, " disks"));
+    if (backing <= static_cast<int>(n.core->voters().size() / 2))
+      Violation(absl::StrCat("I-08: ", high.value(), " is on ", backing, " disks"));
   }
   for (const Batch& batch : n.log) {
     if (batch.end_offset() <= before || batch.base_offset() >= high) continue;

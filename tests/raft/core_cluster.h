@@ -2,7 +2,7 @@
 // complete late and forget what they hadn't synced, crashes and restarts - and a referee.
 //
 // The referee looks at every event from outside, with knowledge that no node has, and checks the invariants of the
-// fault model: I-01 to I-13, I-16, I-18 and linearizable reads. What it finds is in violations(). Everything
+// fault model: I-01 to I-16, I-18, I-24 and linearizable reads. What it finds is in violations(). Everything
 // follows from the seed.
 #ifndef QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
 #define QUORATE_TESTS_RAFT_CORE_CLUSTER_H_
@@ -17,12 +17,16 @@
 
 #include "base/xoshiro.h"
 #include "raft/core.h"
+#include "raft/voter_set.h"
 
 namespace quorate::raft {
 
 struct ClusterOptions {
   int voters = 3;
   int observers = 0;
+  int spares = 0;  // nodes that may vote, but begin outside the voter set
+  bool auto_join = false;
+  std::vector<uint8_t> priorities = {};  // of nodes 1, 2, …; the rest: the default
   uint64_t seed = 1;
   absl::Duration delay_min = absl::Microseconds(100);
   absl::Duration delay_max = absl::Microseconds(100);
@@ -53,7 +57,7 @@ class CoreCluster {
   explicit CoreCluster(ClusterOptions options);
   ~CoreCluster();
 
-  // ---- Doing things. Nodes are numbered from 1; voters first, then observers. ------------------------
+  // ---- Doing things. Nodes are numbered from 1; voters first, then observers, then spares. ------------------------
   void StartAll();
   void Start(int id);
   void Crash(int id);
@@ -67,6 +71,17 @@ class CoreCluster {
   void Resume(int id);
   absl::StatusOr<Offset> Propose(int id, const std::string& record);
   uint64_t Read(int id);
+  uint64_t Change(int id, const VoterChange& change, absl::Duration timeout = absl::Seconds(30), bool dry_run = false);
+  uint64_t Transfer(int id, std::optional<int> to, absl::Duration timeout = absl::Seconds(5));
+  // Node `subject` joins, leaves, or is at the address where it is now.
+  VoterChange AddOf(int subject);
+  VoterChange RemoveOf(int subject);
+  VoterChange UpdateOf(int subject);
+  // The stopped node gets another port, and whom others knew under the old one is gone.
+  void Move(int id);
+  // From now on old addresses lead to whoever moved from there, too: an operator's last resort when voters that can't
+  // find each other would have to elect somebody to learn where they are.
+  void KeepFormerAddresses() { keep_former_addresses_ = true; }
   // Any other event on one core, with the referee looking.
   void Do(int id, const std::function<void(Core&, Instant)>& event);
   // While set, log completions of this node wait.
@@ -88,12 +103,12 @@ class CoreCluster {
   Core& core(int id) { return *node(id).core; }
   bool alive(int id) { return node(id).core != nullptr; }
   Instant now() const { return now_; }
-  ReplicaKey key(int id) const {
-    return ReplicaKey{NodeId(id), DirectoryId(Uuid(7, 1000 + static_cast<uint64_t>(id)))};
-  }
   const std::vector<SnapshotFile>& snapshots(int id) { return node(id).snapshots; }
   uint64_t partial_bytes(int id) { return node(id).partial.has_value() ? node(id).partial->bytes.size() : 0; }
   int installed() const { return installed_; }  // snapshots put in the place of a log, by all nodes
+  ReplicaKey key(int id) const { return nodes_.at(static_cast<size_t>(id - 1))->config.self; }
+  Endpoint address(int id) const { return nodes_.at(static_cast<size_t>(id - 1))->address; }
+  CoreConfig& config(int id) { return node(id).config; }  // for the next Start
   IncarnationId incarnation(int id) { return node(id).config.incarnation; }
   ClusterId cluster_id() const { return ClusterId(Uuid(1, 0xC1A5)); }
   // The node that leads the highest epoch, 0: none.
@@ -105,6 +120,16 @@ class CoreCluster {
   Offset synced(int id) { return node(id).synced; }
   const std::optional<ElectionState>& stored(int id) { return node(id).stored; }
   std::optional<absl::StatusOr<Offset>> ReadResult(uint64_t id);
+  // nullopt: not answered yet, or lost in a crash of the node that was asked.
+  std::optional<absl::Status> ChangeResult(uint64_t id) { return changes_.at(id); }
+  std::optional<absl::Status> TransferResult(uint64_t id) { return transfers_.at(id); }
+  // How many changes and transfers ended well.
+  int ChangesDone() const;
+  int TransfersDone() const;
+  // Whether any node's log, or its configuration, has this replica for a voter.
+  bool IsVoterAnywhere(int id);
+  // The ids of the voters in force on the node that leads.
+  std::vector<int> VoterIds();
   const std::vector<Message>& sent() const { return sent_; }
   void ForgetSent() { sent_.clear(); }
   const std::vector<std::string>& violations() const { return violations_; }
@@ -122,6 +147,9 @@ class CoreCluster {
     int id = 0;
     uint64_t life = 0;
     CoreConfig config;
+    Endpoint address;
+    std::vector<Endpoint> former_addresses;
+    std::map<NodeId, Endpoint> peers;  // as the core wants them
     std::unique_ptr<Xoshiro> random;
     std::unique_ptr<Core> core;
     std::vector<Batch> log;  // as the operating system has it
@@ -165,7 +193,11 @@ class CoreCluster {
   void Perform(Node& node, Effects effects);
   void PerformLog(Node& node, const Effects& effects);
   void Route(Node& node, const Message& message);
-  void Deliver(const Message& message);
+  int NodeAt(const Endpoint& endpoint) const;  // 0: nobody
+  void SetPeers(Node& node, const std::vector<PeerAddress>& peers);
+  void ConnectLater(Node& node, NodeId peer, const Endpoint& endpoint);
+  std::vector<std::pair<Offset, VoterSet>> SetsOf(const Node& node) const;
+  void Deliver(int to, const Message& message);
   void Violation(const std::string& what);
 
   // core_cluster_snapshots.cc: the disk's part of snapshots, and what the referee knows of them.
@@ -185,6 +217,9 @@ class CoreCluster {
   // The referee.
   void CheckSent(Node& node, const Message& message);
   void CheckLeadership(Node& node);
+  void CheckVoters(Node& node, const Batch& batch);
+  void CheckDecidingMajorities();
+  bool MayWin(const Node& node, const VoterSet& voters) const;
   void CheckHighWatermark(Node& node);
   void CheckRead(uint64_t id, const absl::StatusOr<Offset>& offset);
 
@@ -208,6 +243,11 @@ class CoreCluster {
   int installed_ = 0;
   uint64_t last_read_ = 0;
   std::map<uint64_t, ReadRecord> reads_;
+  uint64_t last_change_ = 0;
+  std::map<uint64_t, std::optional<absl::Status>> changes_;
+  std::map<uint64_t, std::optional<absl::Status>> transfers_;
+  uint16_t moves_ = 0;
+  bool keep_former_addresses_ = false;
 };
 
 }  // namespace quorate::raft

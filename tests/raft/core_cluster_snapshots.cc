@@ -18,7 +18,11 @@ uint64_t DigestOf(const std::string& bytes) {
 // A file is one line about the voters, then one about each batch.
 std::string VotersLine(const RecoveredState::VotersAt& voters) {
   std::string line = absl::StrCat("voters ", voters.offset.value());
-  for (const Voter& voter : voters.voters) absl::StrAppend(&line, " ", voter.key.ToString());
+  for (const Voter& voter : voters.voters) {
+    absl::StrAppend(&line, " ", voter.key.ToString());
+    for (const Endpoint& endpoint : voter.endpoints) absl::StrAppend(&line, "@", endpoint.Address());
+  }
+  for (const ReplicaKey& key : voters.removed) absl::StrAppend(&line, " -", key.ToString());
   return line + "\n";
 }
 
@@ -84,6 +88,10 @@ void CoreCluster::Wipe(int id) {
   n.synced = Offset(0);
   n.stored.reset();
   n.config.self.directory = DirectoryId(Uuid(7, 100'000 + ++lives_));
+  // Formatted to join, not to begin (M-39).
+  n.config.initial_voters.clear();
+  n.config.bootstrap_servers.clear();
+  for (int other = 1; other <= options_.voters; ++other) n.config.bootstrap_servers.push_back(address(other));
 }
 
 // ---- Taking them ------------------------------------------------------------------------------------------

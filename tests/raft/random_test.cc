@@ -1,5 +1,5 @@
 // Hundreds of random lives of a quorum: lossy links, slow disks, crashes, restarts, pauses, cuts, reads and writes, the
-// referee watching every event (I-01 … I-13, I-16, I-20, I-24); then the faults end and the quorum must recover (I-26).
+// referee watching every event (I-01 … I-16, I-20, I-24); then the faults end and the quorum must recover (I-26).
 #include "absl/strings/str_cat.h"
 #include "raft/core_cluster.h"
 #include "support/catch.h"
@@ -10,6 +10,7 @@ namespace {
 struct Plan {
   ClusterOptions options;
   int steps = 60;
+  bool churn = false;  // of voters
 };
 
 Plan MakePlan(uint64_t seed) {
@@ -19,6 +20,14 @@ Plan MakePlan(uint64_t seed) {
   o.seed = seed;
   o.voters = static_cast<int>(1 + random.Below(5));
   o.observers = static_cast<int>(random.Below(2));
+  plan.churn = random.Below(2) == 0;
+  o.spares = plan.churn ? static_cast<int>(1 + random.Below(3)) : 0;
+  o.auto_join = random.Below(4) == 0;
+  if (random.Below(3) == 0) {
+    for (int i = 0; i < o.voters + o.observers + o.spares; ++i) {
+      o.priorities.push_back(static_cast<uint8_t>(1 + random.Below(kPriorityMax)));
+    }
+  }
   o.delay_max = absl::Microseconds(100 + random.Below(20'000));
   o.disk_max = absl::Microseconds(1000 + random.Below(15'000));
   o.drop_permille = static_cast<int>(random.Below(3) * 60);
@@ -71,6 +80,43 @@ void OneFault(CoreCluster& cluster, Xoshiro& random, int nodes, std::set<int>& p
   }
 }
 
+// A change of the voters or of the leadership, asked of the leader or of anybody, sensible or not.
+void Churn(CoreCluster& cluster, Xoshiro& random, int nodes) {
+  const int subject = static_cast<int>(1 + random.Below(static_cast<uint64_t>(nodes)));
+  int at = cluster.Leader();
+  if (at == 0 || random.Below(4) == 0) at = static_cast<int>(1 + random.Below(static_cast<uint64_t>(nodes)));
+  if (!cluster.alive(at)) return;
+  const absl::Duration timeout = absl::Milliseconds(1 + random.Below(3000));
+  switch (random.Below(7)) {
+    case 0:
+    case 1:
+      cluster.Change(at, cluster.AddOf(subject), timeout);
+      return;
+    case 2:
+    case 3:
+      cluster.Change(at, cluster.RemoveOf(subject), timeout);
+      return;
+    case 4:
+      cluster.Change(at, cluster.UpdateOf(subject), timeout, random.Below(2) == 0);
+      return;
+    case 5:
+      cluster.Transfer(at, random.Below(2) == 0 ? std::make_optional(subject) : std::nullopt, timeout);
+      return;
+    case 6:
+      if (cluster.alive(subject)) {
+        cluster.Do(subject, [at](Core& core, Instant now) { core.SuspectLeader(now, NodeId(at)); });
+      }
+      return;
+  }
+}
+
+// A stopped node comes back somewhere else, or, if it doesn't vote, with a new disk.
+void Replace(CoreCluster& cluster, Xoshiro& random, int id) {
+  if (cluster.alive(id) || cluster.Leader() == 0) return;
+  if (random.Below(2) == 0) return cluster.Move(id);
+  if (!cluster.IsVoterAnywhere(id)) cluster.Wipe(id);
+}
+
 void Work(CoreCluster& cluster, Xoshiro& random, int nodes, std::vector<uint64_t>* reads) {
   for (int id = 1; id <= nodes; ++id) {
     if (!cluster.alive(id)) continue;
@@ -88,14 +134,27 @@ std::string Describe(CoreCluster& cluster, int nodes) {
                     core.log_end().epoch.value(), " durable ", core.durable_end().value(), " hw ",
                     core.high_watermark().value(), " log start ", core.log_start().end.value(), " snapshot ",
                     core.snapshot().end.value(), "\n");
+    absl::StrAppend(&text, "  at ", cluster.address(id).Address(), " as ", cluster.key(id).directory.value().low(),
+                    ", voters");
+    for (const Voter& voter : core.voters()) {
+      absl::StrAppend(&text, " ", voter.key.id.value(), "/", voter.key.directory.value().low(), "@",
+                      voter.endpoints.front().port);
+    }
+    absl::StrAppend(&text, "\n");
     if (auto halt = cluster.halted(id)) absl::StrAppend(&text, "  halted: ", halt->message(), "\n");
   }
   return text;
 }
 
-void Live(uint64_t seed) {
+// What a run of many lives went through: one that changes nothing would test nothing.
+struct Totals {
+  int changes = 0;
+  int transfers = 0;
+};
+
+void Live(uint64_t seed, Totals& totals) {
   const Plan plan = MakePlan(seed);
-  const int nodes = plan.options.voters + plan.options.observers;
+  const int nodes = plan.options.voters + plan.options.observers + plan.options.spares;
   Xoshiro random(seed);
   CoreCluster cluster(plan.options);
   std::set<int> paused;
@@ -105,8 +164,12 @@ void Live(uint64_t seed) {
     cluster.RunFor(absl::Milliseconds(random.Below(step % 10 == 0 ? 900 : 60)));
     Work(cluster, random, nodes, &reads);
     if (random.Below(3) == 0) OneFault(cluster, random, nodes, paused);
+    if (plan.churn && random.Below(2) == 0) Churn(cluster, random, nodes);
+    if (plan.churn && random.Below(8) == 0)
+      Replace(cluster, random, static_cast<int>(1 + random.Below(static_cast<uint64_t>(nodes))));
   }
   cluster.HealLinks();
+  cluster.KeepFormerAddresses();
   for (int p : paused) cluster.Resume(p);
   for (int id = 1; id <= nodes; ++id) {
     if (!cluster.alive(id)) cluster.Start(id);
@@ -117,6 +180,8 @@ void Live(uint64_t seed) {
   INFO(Describe(cluster, nodes));
   REQUIRE(cluster.violations() == std::vector<std::string>());
   REQUIRE(settled);
+  totals.changes += cluster.ChangesDone();
+  totals.transfers += cluster.TransfersDone();
   // Stability (I-27): without faults nothing happens, unless messages still get lost.
   const Epoch epoch = cluster.core(cluster.Leader()).epoch();
   cluster.RunFor(absl::Seconds(5));
@@ -125,7 +190,10 @@ void Live(uint64_t seed) {
 }
 
 TEST_CASE("random lives of a quorum keep every invariant and recover") {
-  for (uint64_t seed = 1; seed <= 2000; ++seed) Live(seed);
+  Totals totals;
+  for (uint64_t seed = 1; seed <= 2000; ++seed) Live(seed, totals);
+  CHECK(totals.changes > 1000);
+  CHECK(totals.transfers > 300);
 }
 
 }  // namespace
