@@ -197,6 +197,7 @@ uint64_t CoreCluster::Read(int id) {
 uint64_t CoreCluster::Change(int id, const VoterChange& change, absl::Duration timeout, bool dry_run) {
   const uint64_t number = ++last_change_;
   changes_[number];
+  asked_[number] = {id, node(id).life};
   Do(id, [=](Core& core, Instant now) { core.RequestVoterChange(now, number, change, now + timeout, dry_run); });
   return number;
 }
@@ -204,6 +205,7 @@ uint64_t CoreCluster::Change(int id, const VoterChange& change, absl::Duration t
 uint64_t CoreCluster::Transfer(int id, std::optional<int> to, absl::Duration timeout) {
   const uint64_t number = ++last_change_;
   transfers_[number];
+  asked_[number] = {id, node(id).life};
   Do(id, [=](Core& core, Instant now) {
     core.TransferLeadership(now, number, to.has_value() ? std::make_optional(NodeId(*to)) : std::nullopt,
                             now + timeout);
@@ -231,6 +233,17 @@ int CountOk(const std::map<uint64_t, std::optional<absl::Status>>& results) {
 
 int CoreCluster::ChangesDone() const { return CountOk(changes_); }
 int CoreCluster::TransfersDone() const { return CountOk(transfers_); }
+
+int CoreCluster::Unanswered() {
+  int count = 0;
+  for (const auto* results : {&changes_, &transfers_}) {
+    for (const auto& [id, result] : *results) {
+      const auto& [asked, life] = asked_.at(id);
+      count += !result.has_value() && node(asked).core != nullptr && node(asked).life == life ? 1 : 0;
+    }
+  }
+  return count;
+}
 
 bool CoreCluster::IsVoterAnywhere(int id) {
   return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& n) {

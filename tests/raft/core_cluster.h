@@ -126,6 +126,8 @@ class CoreCluster {
   // How many changes and transfers ended well.
   int ChangesDone() const;
   int TransfersDone() const;
+  // Changes and transfers without an answer, though the node that was asked is the same process.
+  int Unanswered();
   // Whether any node's log, or its configuration, has this replica for a voter.
   bool IsVoterAnywhere(int id);
   // The ids of the voters in force on the node that leads.
@@ -246,6 +248,7 @@ class CoreCluster {
   uint64_t last_change_ = 0;
   std::map<uint64_t, std::optional<absl::Status>> changes_;
   std::map<uint64_t, std::optional<absl::Status>> transfers_;
+  std::map<uint64_t, std::pair<int, uint64_t>> asked_;  // node and life
   uint16_t moves_ = 0;
   bool keep_former_addresses_ = false;
 };

@@ -182,6 +182,10 @@ void Live(uint64_t seed, Totals& totals) {
   REQUIRE(settled);
   totals.changes += cluster.ChangesDone();
   totals.transfers += cluster.TransfersDone();
+  // Whatever was asked for is answered by now (I-24), and can't disturb any more.
+  cluster.RunFor(absl::Seconds(4));
+  REQUIRE(cluster.RunUntil([&] { return cluster.Settled(); }, absl::Seconds(15)));
+  REQUIRE(cluster.Unanswered() == 0);
   // Stability (I-27): without faults nothing happens, unless messages still get lost.
   const Epoch epoch = cluster.core(cluster.Leader()).epoch();
   cluster.RunFor(absl::Seconds(5));
