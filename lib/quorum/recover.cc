@@ -35,19 +35,6 @@ absl::StatusOr<Snapshot> Verify(SnapshotStore* store, ClusterId cluster, LogPosi
   }
 }
 
-// The epoch of the record before `end`, a position within the log.
-Epoch EpochBefore(const raft::RecoveredState& state, Offset end) {
-  Epoch epoch = state.log.start.epoch;
-  for (const raft::RecoveredState::EpochStart& entry : state.epochs) {
-    if (entry.start < end) epoch = entry.epoch;
-  }
-  return epoch;
-}
-
-bool LogContinues(const raft::RecoveredState& state, LogPosition snapshot) {
-  return snapshot.end <= state.log.end.end && EpochBefore(state, snapshot.end) == snapshot.epoch;
-}
-
 absl::Status Hole(const raft::RecoveredState& state, const SnapshotStore* store, const std::vector<BadSnapshot>& bad) {
   std::string found;
   if (bad.empty()) {
@@ -107,7 +94,9 @@ absl::StatusOr<RecoveredStores> RecoverStores(ClusterId cluster, LogStore* log, 
     if (absl::Status removed = snapshots->Remove(each.id); !removed.ok()) return removed;
   }
 
-  if (!LogContinues(out.state, snapshot)) {
+  const absl::StatusOr<bool> reset = recovery.MustReset(*bounds, snapshot);
+  if (!reset.ok()) return reset.status();
+  if (*reset) {
     const Snapshot kept = *out.state.snapshot;
     out.state = raft::Recovery().Finish({snapshot, snapshot}, std::move(out.state.election));
     out.state.snapshot = kept;

@@ -43,7 +43,7 @@ absl::StatusOr<bool> Recovery::MustReset(const LogBounds& bounds, std::optional<
 
 RecoveredState Recovery::Finish(const LogBounds& bounds, std::optional<ElectionState> election,
                                 std::optional<RecoveredState::Snapshot> snapshot) {
-  RecoveredState state = std::move(state_);
+  RecoveredState state = state_;
   if (bounds.start == bounds.end) {
     state.epochs.clear();
     state.voters.clear();

@@ -79,8 +79,10 @@ void ReplicaLog::ResetTo(LogPosition start, const RecoveredState::VotersAt& vote
   durable_end_ = std::min(durable_end_, start.end);
   ++generation_;
   // M-22: a voter set or an epoch that outlives the log it was read from splits clusters (KAFKA-9491).
-  epochs_.ResetTo(start);
-  if (!QUORATE_MUTANT("M-22")) voters_.ResetTo(voters);
+  if (!QUORATE_MUTANT("M-22")) {
+    epochs_.ResetTo(start);
+    voters_.ResetTo(voters);
+  }
   tail_.TruncateTo(Offset(0));
 }
 

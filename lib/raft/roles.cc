@@ -124,6 +124,7 @@ void CoreImpl::BecomeCandidate() {
 void CoreImpl::BecomeLeader() {
   const std::vector<ReplicaKey> granting = tally_->Granting();
   LeaveRole();
+  ForgetDownload();  // M-23: whoever leads has everything that a snapshot stands for
   role_ = ReplicaRole::kLeader;
   leader_ = LeaderInfo{config_.self.id, EndpointsOf(config_.self.id)};
   leader_gone_ = false;

@@ -173,6 +173,7 @@ void CoreImpl::AbandonDownload() {
 }
 
 void CoreImpl::DownloadFailed() {
+  QUORATE_MARK("C-10");
   AbandonDownload();
   download_not_before_ = now_ + timing_.SnapshotRetry(++failed_downloads_);
 }

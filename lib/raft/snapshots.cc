@@ -42,7 +42,9 @@ RecoveredState::VotersAt CoreImpl::VotersAsOf(Offset end) const {
   return log_.voter_history().AsOf(QUORATE_MUTANT("M-40") ? log_.end_offset() : end);
 }
 
-Epoch CoreImpl::EpochAt(Offset offset) const { return QUORATE_MUTANT("M-21") ? epoch_ : log_.epochs().EpochAt(offset); }
+Epoch CoreImpl::EpochAt(Offset offset) const {
+  return QUORATE_MUTANT("M-21") ? log_.start().epoch : log_.epochs().EpochAt(offset);
+}
 
 void CoreImpl::SnapshotTaken(Instant now, const SnapshotInfo& info, LogPosition trim_to) {
   // One that was installed meanwhile may be newer; and the same one twice changes nothing (M-23).
@@ -81,13 +83,15 @@ void CoreImpl::TrimLog(LogPosition start) {
 bool CoreImpl::NeedsSnapshot(const FetchRequest& request) const {
   if (snapshots_.empty()) return false;                // then the log is whole
   if (request.fetch_offset == Offset(0)) return true;  // shorter than the log from its beginning, as in KRaft
+  // M-24: who was caught up by a snapshot is past it, and isn't asked to load it again (etcd #10308).
+  if (QUORATE_MUTANT("M-24") && request.fetch_offset <= snapshot().end) return true;
   const LogPosition start = log_.start();
   if (start.end == Offset(0) || request.fetch_offset > start.end) return request.last_fetched_epoch < start.epoch;
   if (request.fetch_offset < start.end) return true;
   // M-24: exactly where the log begins. Nothing is missing if the record before is the same; its epoch is all that is
   // left of it here.
   QUORATE_MARK("C-31");
-  return request.last_fetched_epoch != start.epoch || QUORATE_MUTANT("M-24");
+  return request.last_fetched_epoch != start.epoch;
 }
 
 const SnapshotInfo* CoreImpl::FindSnapshot(LogPosition id) const {

@@ -150,6 +150,7 @@ std::string Describe(CoreCluster& cluster, int nodes) {
 struct Totals {
   int changes = 0;
   int transfers = 0;
+  int installed = 0;  // lives in which a snapshot took the place of a log
 };
 
 void Live(uint64_t seed, Totals& totals) {
@@ -191,6 +192,7 @@ void Live(uint64_t seed, Totals& totals) {
   cluster.RunFor(absl::Seconds(5));
   if (plan.options.drop_permille == 0) REQUIRE(cluster.core(cluster.Leader()).epoch() == epoch);
   REQUIRE(cluster.violations() == std::vector<std::string>());
+  totals.installed += cluster.installed() > 0 ? 1 : 0;
 }
 
 TEST_CASE("random lives of a quorum keep every invariant and recover") {
@@ -198,6 +200,7 @@ TEST_CASE("random lives of a quorum keep every invariant and recover") {
   for (uint64_t seed = 1; seed <= 2000; ++seed) Live(seed, totals);
   CHECK(totals.changes > 1000);
   CHECK(totals.transfers > 300);
+  CHECK(totals.installed > 200);
 }
 
 }  // namespace
