@@ -20,6 +20,13 @@
 
 namespace quorate::scenarios {
 
+// A log as it was before it began anew: what a crash leaves until the disk has done that.
+struct FormerLog {
+  LogPosition start;
+  std::vector<Batch> log;
+  Offset synced;
+};
+
 struct StoredSnapshot {
   SnapshotInfo info;
   std::string bytes;
@@ -34,6 +41,7 @@ struct Disk {
   std::optional<ElectionState> election;
   std::vector<StoredSnapshot> snapshots;  // ascending
   std::optional<StoredSnapshot> partial;  // being received; `bytes` so far
+  std::optional<FormerLog> former;
 
   [[nodiscard]] LogPosition End() const {
     return log.empty() ? start : LogPosition{log.back().epoch(), log.back().end_offset()};

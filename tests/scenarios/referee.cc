@@ -44,6 +44,15 @@ void Referee::OnAppend(const Node& node, const Batch& batch) {
     Violation("I-05", absl::StrCat("node ", node.id, " has other bytes at offset ", batch.base_offset().value(),
                                    " of epoch ", batch.epoch().value()));
   }
+  const auto sets = raft::VoterSetsIn(batch);
+  if (!sets.ok() || sets->empty() || node.core->role() != ReplicaRole::kLeader) return;
+  // A leader knows what is committed before it changes the set again (M-32).
+  size_t open = sets->size();
+  for (const Batch& earlier : node.disk.log) {
+    const auto found = raft::VoterSetsIn(earlier);
+    open += found.ok() && earlier.end_offset() > node.core->high_watermark() ? found->size() : 0;
+  }
+  if (open > 1) Violation("I-14", absl::StrCat("node ", node.id, " has ", open, " voter sets that aren't committed"));
 }
 
 void Referee::OnTruncate(const Node& node, Offset new_end) {

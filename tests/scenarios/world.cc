@@ -107,6 +107,13 @@ void World::Crash(Node& node, size_t kept) {
   node.core.reset();
   node.jobs.clear();
   node.inbox.clear();
+  if (node.disk.former.has_value() && kept == 0) {
+    FormerLog former = *std::exchange(node.disk.former, std::nullopt);
+    node.disk.start = former.start;
+    node.disk.log = std::move(former.log);
+    node.disk.synced = former.synced;
+  }
+  node.disk.former.reset();
   std::vector<Batch>& log = node.disk.log;
   const auto lost =
       std::find_if(log.begin(), log.end(), [&](const Batch& batch) { return batch.end_offset() > node.disk.synced; });

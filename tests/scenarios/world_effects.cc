@@ -106,6 +106,7 @@ void World::PerformLog(Node& node, const raft::Effects& effects) {
       what.push_back(absl::StrCat("cut to ", truncate->new_end.value()));
       Tell(absl::StrCat(node.id, " cuts its log to ", truncate->new_end.value()));
     } else if (const auto* reset = std::get_if<raft::ResetLog>(&operation)) {
+      if (!disk.former.has_value()) disk.former = FormerLog{disk.start, disk.log, disk.synced};
       disk.log.clear();
       disk.start = reset->start;
       disk.synced = reset->start.end;
@@ -123,7 +124,10 @@ void World::PerformLog(Node& node, const raft::Effects& effects) {
   if (effects.log.empty()) return;
   AddJob(node, DiskJob::kLog, absl::StrCat("log ", absl::StrJoin(what, ", ")),
          [this, &node, end = disk.End().end, truncations = node.truncations, generation = effects.log_generation] {
-           if (node.truncations == truncations) node.disk.synced = std::max(node.disk.synced, end);
+           if (node.truncations == truncations) {
+             node.disk.synced = std::max(node.disk.synced, end);
+             node.disk.former.reset();
+           }
            if (!node.running()) return;
            node.core->LogDurable(node.now, end, generation);
            Absorb(node);
@@ -194,7 +198,8 @@ void World::PerformSnapshots(Node& node, const raft::Effects& effects) {
     const raft::WriteSnapshotChunk write = *effects.write_snapshot;
     AddJob(node, DiskJob::kSnapshot, absl::StrCat("write snapshot ", Words::Of(write.info.id)), [this, &node, write] {
       std::optional<StoredSnapshot>& partial = node.disk.partial;
-      if (write.begin && (!partial.has_value() || !(partial->info == write.info))) partial.emplace().info = write.info;
+      const bool goes_on = partial.has_value() && partial->info == write.info && write.position > 0;
+      if (write.begin && !goes_on) partial.emplace().info = write.info;
       absl::Status written = absl::DataLossError("the piece doesn't continue the file");
       if (partial.has_value() && partial->bytes.size() == write.position) {
         partial->bytes += std::string(write.data.view());
