@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "quorate/environment.h"
 #include "quorate/file_system.h"
 #include "quorate/log_sink.h"
@@ -67,6 +68,9 @@ class DataDirectory {
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(FileStorageOptions options);
   virtual ~DataDirectory() = default;
   [[nodiscard]] virtual const DirectoryIdentity& identity() const = 0;
+  // How long the host should wait before it goes on: not zero when the last lives on this directory ended badly, soon
+  // one after the other (F-P05). Advice; nothing else depends on it. To stop in order is to destroy this object.
+  [[nodiscard]] virtual absl::Duration start_backoff() const { return absl::ZeroDuration(); }
   // Each once.
   virtual std::unique_ptr<LogStore> MakeLogStore() = 0;
   virtual std::unique_ptr<ElectionStateStore> MakeElectionStateStore() = 0;

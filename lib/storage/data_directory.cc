@@ -28,6 +28,7 @@
 #include "storage/layout.h"
 #include "storage/segment_format.h"
 #include "storage/slot_file.h"
+#include "storage/start_ledger.h"
 
 namespace quorate {
 namespace storage {
@@ -140,20 +141,25 @@ absl::Status CheckFiles(FileSystem* files, const std::string& path) {
 class FileDataDirectory final : public DataDirectory {
  public:
   FileDataDirectory(FileStorageOptions options, DirectoryIdentity identity, std::unique_ptr<File> lock)
-      : options_(std::move(options)), identity_(std::move(identity)), lock_(std::move(lock)) {}
+      : options_(std::move(options)),
+        identity_(std::move(identity)),
+        lock_(std::move(lock)),
+        ledger_(options_.files, options_.path, options_.clock, options_.log_sink) {}
 
   [[nodiscard]] const DirectoryIdentity& identity() const override { return identity_; }
+  [[nodiscard]] absl::Duration start_backoff() const override { return ledger_.backoff(); }
 
   std::unique_ptr<LogStore> MakeLogStore() override {
-    LogPlace place{options_.files,         options_.path,          identity_.cluster_id,
-                   identity_.directory_id, options_.segment_bytes, options_.log_sink};
+    LogPlace place{
+        options_.files,    options_.path, identity_.cluster_id, identity_.directory_id, options_.segment_bytes,
+        options_.log_sink, &ledger_};
     return std::make_unique<FileLogStore>(std::move(place), options_.clock, options_.executors);
   }
 
   std::unique_ptr<ElectionStateStore> MakeElectionStateStore() override {
     return std::make_unique<FileElectionStateStore>(options_.files, JoinPath(options_.path, kElectionStateName),
                                                     identity_.directory_id, options_.clock, options_.executors,
-                                                    options_.log_sink);
+                                                    options_.log_sink, &ledger_);
   }
 
   std::unique_ptr<SnapshotStore> MakeSnapshotStore() override {
@@ -165,6 +171,7 @@ class FileDataDirectory final : public DataDirectory {
   const FileStorageOptions options_;
   const DirectoryIdentity identity_;
   const std::unique_ptr<File> lock_;  // held by being open
+  StartLedger ledger_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/little_endian.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "storage/layout.h"
 
@@ -40,12 +41,14 @@ absl::StatusOr<std::optional<ElectionState>> ParseElectionState(absl::string_vie
 }
 
 FileElectionStateStore::FileElectionStateStore(FileSystem* files, std::string path, DirectoryId directory, Clock* clock,
-                                               ExecutorFactory* executors, std::shared_ptr<LogSink> log_sink)
+                                               ExecutorFactory* executors, std::shared_ptr<LogSink> log_sink,
+                                               StartLedger* ledger)
     : files_(files),
       path_(std::move(path)),
       directory_(directory),
       clock_(clock),
       log_sink_(std::move(log_sink)),
+      ledger_(ledger),
       dead_(MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
                       "the election state must be loaded before it is used")),
       executor_(executors->MakeSerial("quorate-vote")),
@@ -75,9 +78,17 @@ FileElectionStateStore::~FileElectionStateStore() {
 
 absl::StatusOr<std::optional<ElectionState>> FileElectionStateStore::Load() {
   absl::StatusOr<SlotFile> file = SlotFile::Open(files_, path_, kElectionStateMagic, directory_);
+  if (!file.ok() && QUORATE_MUTANT("M-39")) {
+    (void)SlotFile::Create(files_, path_, kElectionStateMagic, directory_, EncodeElectionState(std::nullopt));
+    file = SlotFile::Open(files_, path_, kElectionStateMagic, directory_);
+  }
   dead_ = file.status();
-  if (!file.ok()) return file.status();
+  if (!file.ok()) {
+    ledger_->NoteTrouble();
+    return file.status();
+  }
   if (!file->damage().empty()) {
+    QUORATE_MARK("C-04");
     log_sink_->Write(LogLevel::kWarning, "storage",
                      absl::StrCat("event=slot_repaired file=", path_, " damage=\"", file->damage(), "\""));
   }
@@ -123,6 +134,8 @@ void FileElectionStateStore::Mirror() {
 void FileElectionStateStore::Die(const absl::Status& status) {
   if (status.ok()) return;
   dead_ = status;
+  ledger_->NoteTrouble();
+  QUORATE_MARK("C-05");
   log_sink_->Write(LogLevel::kError, "storage",
                    absl::StrCat("event=election_state_failed file=", path_, " error=\"", status.message(), "\""));
 }

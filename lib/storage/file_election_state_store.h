@@ -21,6 +21,7 @@
 #include "quorate/log_sink.h"
 #include "quorate/storage.h"
 #include "storage/slot_file.h"
+#include "storage/start_ledger.h"
 
 namespace quorate::storage {
 
@@ -35,7 +36,7 @@ class FileElectionStateStore final : public ElectionStateStore {
   static constexpr absl::Duration kMirrorDelay = absl::Milliseconds(100);
 
   FileElectionStateStore(FileSystem* files, std::string path, DirectoryId directory, Clock* clock,
-                         ExecutorFactory* executors, std::shared_ptr<LogSink> log_sink);
+                         ExecutorFactory* executors, std::shared_ptr<LogSink> log_sink, StartLedger* ledger);
   ~FileElectionStateStore() override;
   FileElectionStateStore(const FileElectionStateStore&) = delete;
   FileElectionStateStore& operator=(const FileElectionStateStore&) = delete;
@@ -57,6 +58,7 @@ class FileElectionStateStore final : public ElectionStateStore {
   const DirectoryId directory_;
   Clock* const clock_;
   const std::shared_ptr<LogSink> log_sink_;
+  StartLedger* const ledger_;
 
   std::mutex mutex_;
   std::vector<Call> queue_;  // guarded by mutex_

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "storage/layout.h"
 
@@ -58,7 +59,11 @@ FileLogStore::~FileLogStore() {
 absl::StatusOr<LogBounds> FileLogStore::Open(absl::FunctionRef<absl::Status(const Batch&)> visit) {
   absl::StatusOr<RecoveredLog> log = RecoverLog(place_, visit);
   dead_ = log.status();
-  if (!log.ok()) return log.status();
+  if (!log.ok()) {
+    place_.ledger->NoteTrouble();
+    return log.status();
+  }
+  place_.ledger->NoteRecovered();
   log_.emplace(*std::move(log));
   durable_end_ = log_->end.position.end;
   PrepareNextSegment();
@@ -230,7 +235,11 @@ absl::Status FileLogStore::FlushStaged() {
   if (staged_.empty()) return absl::OkStatus();
   absl::Status status = active().Write(staged_position_, staged_);
   staged_.clear();
-  if (status.ok()) status = active().Sync();
+  if (status.ok() && !QUORATE_MUTANT("R-01")) {
+    status = active().Sync();
+    if (!status.ok()) QUORATE_MARK("C-05");
+    if (QUORATE_MUTANT("F-D09")) status = absl::OkStatus();
+  }
   if (!status.ok()) return status;
   durable_end_ = log_->end.position.end;
   ArmCheckpointTimer();
@@ -321,6 +330,7 @@ void FileLogStore::ArmCheckpointTimer() {
 absl::Status FileLogStore::Die(absl::Status status) {
   if (status.ok() || !dead_.ok()) return status;
   dead_ = status;
+  place_.ledger->NoteTrouble();
   staged_.clear();
   place_.log_sink->Write(LogLevel::kError, "storage",
                          absl::StrCat("event=log_failed directory=", place_.directory,

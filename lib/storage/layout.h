@@ -6,11 +6,12 @@
 //   checkpoint                how far the log is durable, two slots        docs/formats/checkpoint.md
 //   <20 digits>.log           segments, named by their first offset        docs/formats/segment.md
 //   *.checkpoint, *.part      snapshots                                    snapshot_names.h, docs/formats/snapshot.md
+//   starts                    how the last starts ended                    start_ledger.h
 //   .lock                     held while the directory is in use
 //   *.tmp                     files under construction: worthless after a crash, removed at the next start
 //
-// Everything but *.tmp and snapshots exists from format on; a file that is missing later is a fault and never a reason
-// to start afresh (rules M-39, F-D15).
+// Everything but *.tmp, snapshots and `starts` exists from format on; a file that is missing later is a fault and never
+// a reason to start afresh (rules M-39, F-D15).
 #ifndef QUORATE_STORAGE_LAYOUT_H_
 #define QUORATE_STORAGE_LAYOUT_H_
 
@@ -31,6 +32,7 @@ inline constexpr absl::string_view kBootstrapName = "bootstrap.checkpoint";
 inline constexpr absl::string_view kElectionStateName = "quorum-state";
 inline constexpr absl::string_view kCheckpointName = "checkpoint";
 inline constexpr absl::string_view kLockName = ".lock";
+inline constexpr absl::string_view kStartsName = "starts";
 inline constexpr absl::string_view kPreparedSegmentName = "next-segment.tmp";
 inline constexpr absl::string_view kTemporarySuffix = ".tmp";
 inline constexpr absl::string_view kSegmentSuffix = ".log";

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "storage/layout.h"
 #include "storage/log_files.h"
@@ -166,6 +167,7 @@ class Recovery {
   // A segment is synced before the next one is made: nothing in it can be torn.
   absl::Status JudgeClosed(const Loaded& loaded) {
     if (loaded.scan.zero_tail) return absl::OkStatus();
+    QUORATE_MARK("C-02");
     return CorruptionError(loaded.path, absl::StrCat(Where(loaded.scan), loaded.scan.problem,
                                                      "; later segments exist, so it was durable once"));
   }
@@ -175,6 +177,8 @@ class Recovery {
     Offset mark = std::max(mark_, checkpoint_.durable_end);
     if (checkpoint_.truncating.has_value()) mark = std::min(mark, *checkpoint_.truncating);
     if (scan.end.position.end >= mark) return absl::OkStatus();
+    if (QUORATE_MUTANT(scan.zero_tail ? "M-26" : "R-04")) return absl::OkStatus();
+    QUORATE_MARK("C-02");
     return CorruptionError(
         loaded.path,
         absl::StrCat(Where(scan), scan.problem.empty() ? "the log ends here" : scan.problem,
@@ -189,7 +193,7 @@ class Recovery {
         std::max(std::min(place_.segment_bytes, scan.end_position + kQuickCapacityBytes), scan.end_position);
     const bool durable =
         scan.zero_tail && scan.end.position.end <= checkpoint_.durable_end && !checkpoint_.truncating.has_value();
-    if (!durable) {
+    if (!durable && !(scan.zero_tail && QUORATE_MUTANT("R-06"))) {
       LogCopy(loaded);
       const absl::string_view frames =
           loaded.contents.view().substr(SegmentHeader::kBytes, scan.end_position - SegmentHeader::kBytes);
@@ -222,6 +226,7 @@ class Recovery {
 
   void LogCopy(const Loaded& loaded) const {
     const bool torn = !loaded.scan.zero_tail && !checkpoint_.truncating.has_value();
+    if (torn) QUORATE_MARK("C-01");
     place_.log_sink->Write(torn ? LogLevel::kWarning : LogLevel::kInfo, "storage",
                            absl::StrCat("event=", torn ? "torn_tail_cut" : "tail_made_durable", " file=", loaded.path,
                                         " offset=", loaded.scan.end.position.end.value(), " position=",

@@ -35,6 +35,7 @@
 #include "storage/checkpoint.h"
 #include "storage/segment.h"
 #include "storage/slot_file.h"
+#include "storage/start_ledger.h"
 
 namespace quorate::storage {
 
@@ -45,6 +46,7 @@ struct LogPlace {
   DirectoryId directory_id;
   uint64_t segment_bytes = 0;
   std::shared_ptr<LogSink> log_sink;
+  StartLedger* ledger = nullptr;  // outlives the log
 
   [[nodiscard]] uint64_t cluster_hash() const { return cluster_id.value().low(); }
 };

@@ -5,9 +5,11 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/crc32c.h"
 #include "base/little_endian.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 
 namespace quorate::storage {
@@ -142,6 +144,7 @@ absl::Status SlotFile::WriteSlot(size_t slot) {
   WriteLittleEndian(Crc32c(absl::string_view(at, kCrcAt)), at + kCrcAt);
   const absl::string_view piece(block.data(), block.size());
   if (absl::Status status = file_->WriteAt(slot * kBlockBytes, {piece}); !status.ok()) return status;
+  if (QUORATE_MUTANT("M-01") && absl::EndsWith(path_, kElectionStateName)) return absl::OkStatus();
   return file_->Sync();
 }
 

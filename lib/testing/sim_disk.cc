@@ -69,7 +69,7 @@ void SimDisk::SyncDirectory(NodeNumber directory) {
 
 uint64_t SimDisk::TotalBytes() const {
   uint64_t total = 0;
-  for (const auto& [number, node] : nodes_) total += node.current.size();
+  for (NodeNumber number : Reachable(/*after_a_crash=*/false)) total += nodes_.at(number).current.size();
   return total;
 }
 
@@ -112,7 +112,7 @@ void SimDisk::Crash(Survival survival, Random* random) {
     node.pending_names.clear();
     node.names = node.synced_names;
   }
-  ForgetUnreachable();
+  ForgetUnlinked({});  // whoever had one open is dead
 }
 
 void SimDisk::CrashFile(Node& node, Survival survival, Random* random) {
@@ -168,20 +168,30 @@ void SimDisk::ChangeNames(NodeNumber directory, NameChange change) {
   node.pending_names.push_back(std::move(change));
 }
 
-void SimDisk::ForgetUnreachable() {
+std::set<SimDisk::NodeNumber> SimDisk::Reachable(bool after_a_crash) const {
   std::set<NodeNumber> reachable = {kRoot};
   std::vector<NodeNumber> todo = {kRoot};
+  const auto visit = [&](NodeNumber number) {
+    if (reachable.insert(number).second) todo.push_back(number);
+  };
   while (!todo.empty()) {
     const Node& node = nodes_.at(todo.back());
     todo.pop_back();
-    for (const auto* names : {&node.names, &node.synced_names}) {
-      for (const auto& [name, number] : *names) {
-        if (reachable.insert(number).second) todo.push_back(number);
-      }
+    for (const auto& [name, number] : node.names) visit(number);
+    if (!after_a_crash) continue;
+    for (const auto& [name, number] : node.synced_names) visit(number);
+    for (const NameChange& change : node.pending_names) {
+      if (!change.add.empty()) visit(change.node);
     }
   }
+  return reachable;
+}
+
+void SimDisk::ForgetUnlinked(const std::set<NodeNumber>& open) {
+  const std::set<NodeNumber> reachable = Reachable(/*after_a_crash=*/true);
   for (auto node = nodes_.begin(); node != nodes_.end();) {
-    node = reachable.count(node->first) == 0 ? nodes_.erase(node) : std::next(node);
+    const bool wanted = reachable.count(node->first) > 0 || open.count(node->first) > 0;
+    node = wanted ? std::next(node) : nodes_.erase(node);
   }
 }
 

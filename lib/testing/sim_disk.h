@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,7 @@ class SimDisk {
 
   // ---- Contents ----
   [[nodiscard]] const std::string& Contents(NodeNumber file) const { return nodes_.at(file).current; }
+  // Of the files that have a name: an unlinked one gives its space back, though whoever has it open still reads it.
   [[nodiscard]] uint64_t TotalBytes() const;
   void Write(NodeNumber file, uint64_t offset, std::string bytes);
   void Truncate(NodeNumber file, uint64_t size);
@@ -60,6 +62,9 @@ class SimDisk {
   void LosePending(NodeNumber file) { nodes_.at(file).pending.clear(); }
   // Changes both images behind everybody's back (bit rot).
   void Replace(NodeNumber file, std::string bytes);
+
+  // Drops the contents of files that no name leads to, now or after a crash, but for those in `open`.
+  void ForgetUnlinked(const std::set<NodeNumber>& open);
 
   // The power fails and comes back.
   void Crash(Survival survival, Random* random);
@@ -90,7 +95,8 @@ class SimDisk {
   static void ApplyPartly(const FileChange& change, Random* random, std::string* image);
   void ChangeNames(NodeNumber directory, NameChange change);
   void CrashFile(Node& node, Survival survival, Random* random);
-  void ForgetUnreachable();
+  // What names lead to, from the root: the present ones, or also those that a crash may bring back.
+  [[nodiscard]] std::set<NodeNumber> Reachable(bool after_a_crash) const;
 
   std::map<NodeNumber, Node> nodes_;
   NodeNumber last_node_ = kRoot;

@@ -37,11 +37,15 @@ absl::string_view ToString(FileCall call) {
 class SimFile final : public File {
  public:
   SimFile(SimFileSystem* files, std::string path, SimDisk::NodeNumber node, uint64_t life, bool writable)
-      : files_(files), path_(std::move(path)), node_(node), life_(life), writable_(writable) {}
+      : files_(files), path_(std::move(path)), node_(node), life_(life), writable_(writable) {
+    files_->open_.insert(node_);
+  }
 
   ~SimFile() override {
     std::lock_guard<std::mutex> lock(files_->mutex_);
-    if (locked_ && life_ == files_->life_) files_->locks_.erase(node_);
+    if (!IsAlive()) return;
+    if (locked_) files_->locks_.erase(node_);
+    files_->open_.erase(files_->open_.find(node_));
   }
 
   absl::Status WriteAt(uint64_t offset, absl::Span<const absl::string_view> pieces) override {
@@ -160,7 +164,7 @@ absl::Status SimFileSystem::WriteLocked(SimDisk::NodeNumber node, const std::str
                                         std::string bytes) {
   const uint64_t size = disk_.Contents(node).size();
   const uint64_t end = offset + bytes.size();
-  if (end > size && disk_.TotalBytes() + (end - size) > quota_bytes_) {
+  if (end > size && quota_bytes_ != UINT64_MAX && disk_.TotalBytes() + (end - size) > quota_bytes_) {
     return DiskError("write", path, "No space left on device");
   }
   if (!bytes.empty()) disk_.Write(node, offset, std::move(bytes));
@@ -256,6 +260,7 @@ absl::Status SimFileSystem::SyncDirectory(const std::string& path) {
   if (!node.has_value()) return Missing("open", path);
   if (!disk_.IsDirectory(*node)) return DiskError("open", path, "Not a directory");
   disk_.SyncDirectory(*node);
+  disk_.ForgetUnlinked(std::set<SimDisk::NodeNumber>(open_.begin(), open_.end()));
   return End();
 }
 
@@ -295,6 +300,7 @@ void SimFileSystem::Restart(Survival survival) {
   std::lock_guard<std::mutex> lock(mutex_);
   disk_.Crash(survival, &random_);
   locks_.clear();
+  open_.clear();
   ++life_;
   crashed_ = false;
   crash_before_ = 0;
@@ -343,6 +349,7 @@ void SimFileSystem::LoadDisk(SimDisk disk) {
   std::lock_guard<std::mutex> lock(mutex_);
   disk_ = std::move(disk);
   locks_.clear();
+  open_.clear();
   ++life_;
 }
 

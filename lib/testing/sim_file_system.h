@@ -116,6 +116,7 @@ class SimFileSystem final : public FileSystem {
   SimDisk disk_;                                           // guarded by mutex_
   std::function<absl::Status(const FileCallInfo&)> hook_;  // guarded by mutex_
   std::set<SimDisk::NodeNumber> locks_;                    // guarded by mutex_
+  std::multiset<SimDisk::NodeNumber> open_;                // guarded by mutex_; once per handle of this life
   std::map<FileCall, uint64_t> counts_;                    // guarded by mutex_
   uint64_t calls_ = 0;                                     // guarded by mutex_
   uint64_t fail_at_ = 0;                                   // guarded by mutex_

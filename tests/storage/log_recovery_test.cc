@@ -298,7 +298,8 @@ TEST_CASE("a read error is an error, never the end of the log (F-D07)") {
     Revived machine(written);
     uint64_t reads = 0;
     machine.files.SetHook([&](const FileCallInfo& info) {
-      if (info.call != FileCall::kRead || ++reads != n) return absl::OkStatus();
+      const bool of_ledger = absl::EndsWith(info.path, kStartsName);  // whose errors don't matter
+      if (info.call != FileCall::kRead || of_ledger || ++reads != n) return absl::OkStatus();
       return MakeError(Reason::kStorage, Outcome::kUnknown, "Input/output error");
     });
     const absl::Status status = machine.Start();

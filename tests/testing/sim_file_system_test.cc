@@ -233,5 +233,47 @@ TEST_CASE("names: modes, lists, errors as the real one gives them") {
   CHECK(absl::IsNotFound(files.Rename("/x/a", "/x/c")));
 }
 
+TEST_CASE("an unlinked file is read by whoever has it open, and gives its space back") {
+  SimFileSystem files;
+  files.SetQuotaBytes(1000);
+  std::unique_ptr<File> file = *files.Open("/f", OpenMode::kCreate);
+  REQUIRE(file->WriteAt(0, {std::string(800, 'a')}).ok());
+  REQUIRE(files.Remove("/f").ok());
+  CHECK(*files.FreeBytes("/") == 1000);
+  REQUIRE(files.SyncDirectory("/").ok());
+  std::unique_ptr<File> other = *files.Open("/f", OpenMode::kCreate);
+  REQUIRE(other->WriteAt(0, {std::string(900, 'b')}).ok());
+  std::string text;
+  REQUIRE(file->ReadAt(0, 1000, &text).ok());
+  CHECK(text == std::string(800, 'a'));
+  file.reset();
+  REQUIRE(files.SyncDirectory("/").ok());
+  CHECK(files.Contents("/f") == std::string(900, 'b'));
+}
+
+TEST_CASE("a name that only a crash can bring back still has its contents (F-P03)") {
+  bool came_back = false;
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SimFileSystem files(seed);
+    {
+      std::unique_ptr<File> file = *files.Open("/new", OpenMode::kCreate);
+      REQUIRE(file->WriteAt(0, {"text"}).ok());
+      REQUIRE(file->Sync().ok());
+    }
+    REQUIRE(files.Rename("/new", "/old").ok());
+    REQUIRE(files.Remove("/old").ok());
+    files.Crash();
+    files.Restart(Survival::kAll);  // the changes stay pending
+    files.Crash();
+    files.Restart(Survival::kRandom);
+    for (const char* name : {"/new", "/old"}) {
+      if (!*files.Exists(name)) continue;
+      came_back = true;
+      CHECK(files.Contents(name) == "text");
+    }
+  }
+  CHECK(came_back);
+}
+
 }  // namespace
 }  // namespace quorate::testing
