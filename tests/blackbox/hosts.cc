@@ -67,8 +67,8 @@ Hosts::Hosts(std::vector<std::string> flags, const std::string& base) : flags_(s
 
 Hosts::~Hosts() {
   processes_.clear();
-  if (!passed_) {
-    std::cerr << "kept the files of a test that failed: " << root_ << '\n';
+  if (!passed_ || ::getenv("QUORATE_KEEP_FILES") != nullptr) {
+    std::cerr << (passed_ ? "kept: " : "kept the files of a test that failed: ") << root_ << '\n';
     return;
   }
   std::error_code ignored;

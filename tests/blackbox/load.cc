@@ -14,7 +14,6 @@ namespace quorate::blackbox {
 namespace {
 
 constexpr uint64_t kKeysAtATime = 8;
-constexpr absl::Duration kCallLimit = absl::Seconds(4);  // the hosts answer within half of it, if they live
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
 }  // namespace
@@ -39,7 +38,7 @@ class Load::Worker {
       return false;
     }
     const Instant called = SystemClock()->Now();
-    const std::optional<Answer> answer = client->Call(command_, kCallLimit);
+    const std::optional<Answer> answer = client->Call(command_, load_.options_.call_limit);
     load_.history_->Record(command_, called, SystemClock()->Now(), answer ? &*answer : nullptr);
     if (answer) {
       Learn(node, *answer);
@@ -85,7 +84,6 @@ class Load::Worker {
       return;
     }
     argument_ = absl::StrCat(name_, ".", ++written_);
-    if (argument_.size() < load_.options_.value_bytes) argument_.resize(load_.options_.value_bytes, '_');
     switch (kind % 4) {
       case 0:
         command_.operation = Operation::kAdd;
@@ -96,6 +94,7 @@ class Load::Worker {
         argument_ += ";";
         break;
       default:
+        if (argument_.size() < load_.options_.value_bytes) argument_.resize(load_.options_.value_bytes, '_');
         command_.operation = dice < 7 ? Operation::kWrite : Operation::kCompareSet;
         if (dice >= 7) {
           expected_ = last_read_[key_];

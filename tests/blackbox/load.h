@@ -25,9 +25,11 @@ struct LoadOptions {
   std::vector<int> ports;  // of the hosts; the first is node 1's
   int clients = 6;
   uint64_t seed = 1;
-  uint32_t value_bytes = 0;  // written values are filled up to so many bytes
-  std::string keys = "k";    // their names begin with it
+  size_t value_bytes = 0;  // what is written, not what is appended, is filled up to so many bytes
+  std::string keys = "k";  // their names begin with it
   uint64_t calls_per_generation = 2000;
+  // Then a client gives up on the host that it asked. Longer than a host takes to answer, if it lives.
+  absl::Duration call_limit = absl::Seconds(4);
 };
 
 class Load {
