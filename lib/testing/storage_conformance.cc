@@ -117,7 +117,7 @@ absl::Status CallbacksInOrder(LogStoreFixture& fixture) {
   QUORATE_EXPECT(fixture.RunUntil([&] { return count == 4 * kRounds; }), count.load(), " callbacks of ", 4 * kRounds);
   std::lock_guard<std::mutex> lock(mutex);
   QUORATE_EXPECT(problems.empty(), problems.front());
-  QUORATE_EXPECT(std::is_sorted(order.begin(), order.end()), "callbacks run in the order of the calls");
+  QUORATE_EXPECT(std::is_sorted(order.begin(), order.end()), "callbacks run in the order of the calls (F-D13)");
   return absl::OkStatus();
 }
 
@@ -232,7 +232,7 @@ absl::Status DestructionCompletesEverything(LogStoreFixture& fixture) {
   {
     std::lock_guard<std::mutex> lock(mutex);
     QUORATE_EXPECT(order.size() == 3 * kCalls, order.size(), " callbacks of ", 3 * kCalls, " had run");
-    QUORATE_EXPECT(std::is_sorted(order.begin(), order.end()), "callbacks run in the order of the calls");
+    QUORATE_EXPECT(std::is_sorted(order.begin(), order.end()), "callbacks run in the order of the calls (F-D13)");
     QUORATE_EXPECT(problem.empty(), problem);
   }
   if (!fixture.survives_restart()) return absl::OkStatus();
@@ -258,7 +258,7 @@ std::vector<ConformanceCase<LogStoreFixture>> LogStoreConformance() {
       {"what is appended is read back, byte for byte", AppendAndRead},
       {"reads return at least one batch and no more than fit", ReadBounds},
       {"an append that doesn't continue the log is refused as a whole", RefusesWhatDoesNotContinue},
-      {"callbacks run in the order of the calls", CallbacksInOrder},
+      {"callbacks run in the order of the calls (F-D13)", CallbacksInOrder},
       {"callbacks never run inside the call", NeverInsideTheCall},
       {"a truncated log is continued from there", TruncateAndContinue},
       {"a batch near the size limit", LargestBatch},

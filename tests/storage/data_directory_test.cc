@@ -224,5 +224,39 @@ TEST_CASE("every error of a call during format is reported") {
   }
 }
 
+TEST_CASE("every error of a call during a start is reported, and makes nobody a new node (F-D15, M-39)") {
+  uint64_t failures = 0;
+  for (uint64_t n = 1;; ++n) {
+    Machine machine;
+    REQUIRE(machine.Format().ok());
+    REQUIRE(machine.Start().ok());
+    const Batch batch = TestBatch(Offset(0), Epoch(1), "kept");
+    REQUIRE(machine.Append({batch}).ok());
+    REQUIRE(machine.LoadElection().ok());
+    const ElectionState vote{Epoch(1), ReplicaKey{NodeId(1), kDirectory}, kNoNode};
+    REQUIRE(machine.StoreElection(vote).ok());
+    machine.Stop();
+    uint64_t calls = 0;
+    machine.files.SetHook([&](const testing::FileCallInfo& info) {
+      if (absl::EndsWith(info.path, kStartsName) || ++calls != n) return absl::OkStatus();
+      return MakeError(Reason::kStorage, Outcome::kUnknown, absl::StrCat(info.path, ": Permission denied"));
+    });
+    absl::Status status = machine.Start();
+    if (status.ok()) status = machine.LoadElection().status();
+    machine.files.SetHook(nullptr);
+    INFO("call " << n);
+    if (calls >= n) {
+      ++failures;
+      CHECK(absl::StrContains(status.message(), "Permission denied"));
+    }
+    machine.Stop();
+    REQUIRE(machine.Start() == absl::OkStatus());
+    CHECK(SameBytes(machine.recovered, {batch}));
+    CHECK(*machine.LoadElection() == vote);
+    if (calls < n) break;
+  }
+  CHECK(failures > 15);
+}
+
 }  // namespace
 }  // namespace quorate::storage

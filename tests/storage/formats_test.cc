@@ -1,9 +1,14 @@
 // The bytes on disk, as docs/formats/ shows them (F-P12). When a test here fails, data of a released version can no
 // longer be read: change the version number and keep reading the old one.
+#include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_replace.h"
+#include "base/crc32c.h"
+#include "base/little_endian.h"
 #include "storage/checkpoint.h"
 #include "storage/file_election_state_store.h"
 #include "storage/fixtures.h"
@@ -141,6 +146,52 @@ TEST_CASE("meta.properties and bootstrap.checkpoint, version 1") {
         FromHex("51 52 56 31 01 00 00 00 44 44 33 33 22 22 11 11 88 88 77 77 66 66 55 55 01 01 01 00 00 00 44 44"
                 "33 33 22 22 11 11 88 88 77 77 66 66 55 55 00 00 01 00 01 0a 43 4f 4e 54 52 4f 4c 4c 45 52 09 6c"
                 "6f 63 61 6c 68 6f 73 74 85 23 f6 f8 ff 69"));
+}
+
+// With the number at `at` raised by one and the sum over [0, sum_at) put right.
+std::string OtherVersion(std::string bytes, size_t at, size_t sum_at) {
+  bytes[at] = static_cast<char>(bytes[at] + 1);
+  WriteLittleEndian(Crc32c(absl::string_view(bytes).substr(0, sum_at)), bytes.data() + sum_at);
+  return bytes;
+}
+
+TEST_CASE("a file of an unknown format version refuses the start and says which it is (F-P12)") {
+  const std::vector<std::pair<absl::string_view, std::function<std::string(std::string)>>> files = {
+      {kMetaPropertiesName,
+       [](const std::string&) -> std::string {
+         return "cluster.id=ASNFZ4mrze_-3LqYdlQyEA\ndirectory.id=EREiIjMzRERVVWZmd3eIiA\nnode.id=1\nversion=2\n";
+       }},
+      {kBootstrapName, [](std::string bytes) { return OtherVersion(bytes, 4, bytes.size() - 4); }},
+      {kElectionStateName,
+       [](const std::string& bytes) {
+         const std::string slot = OtherVersion(bytes.substr(0, kBlockBytes), 4, 508);
+         return slot + slot;
+       }},
+      {kCheckpointName,
+       [](const std::string& bytes) {
+         const std::string slot = OtherVersion(bytes.substr(0, kBlockBytes), 4, 508);
+         return slot + slot;
+       }},
+      {"00000000000000000000.log", [](std::string bytes) {
+         return OtherVersion(bytes.substr(0, kBlockBytes), 4, kBlockBytes - 4) + bytes.substr(kBlockBytes);
+       }}};
+  for (const auto& [name, change] : files) {
+    Machine machine;
+    REQUIRE(machine.Format().ok());
+    const std::string path = JoinPath(kPath, name);
+    const std::string changed = change(machine.files.Contents(path));
+    machine.files.SetContents(path, changed);
+    absl::Status status = machine.Start();
+    if (status.ok()) status = machine.LoadElection().status();
+    INFO(name);
+    CHECK(ReasonOf(status) == Reason::kCorruption);
+    CHECK(absl::StrContains(status.message(), path));
+    CHECK(absl::StrContains(status.message(), "version"));
+    CHECK(absl::StrContains(status.message(), "this build reads version 1"));
+    machine.Stop();
+    const bool untouched = machine.files.Contents(path) == changed;
+    CHECK(untouched);
+  }
 }
 
 }  // namespace
