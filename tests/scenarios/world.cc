@@ -179,7 +179,7 @@ absl::Status World::TakeSnapshot(Node& node, Offset end, Offset trim_to) {
     return absl::InvalidArgumentError("a snapshot holds only what is committed here");
   }
   StoredSnapshot snapshot;
-  snapshot.info.id = {at->epoch(), end};
+  snapshot.info.id = {node.core->EpochAt(at->base_offset()), end};
   snapshot.voters = node.core->VotersAsOf(end);
   snapshot.bytes =
       absl::StrCat("snapshot ", Words::Of(snapshot.info.id), " voters ", Words::Of(snapshot.voters.voters), ":");
