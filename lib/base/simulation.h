@@ -1,11 +1,11 @@
 // Three hooks for the deterministic simulator. All of them are nothing in a build that users get: the macros expand to
 // constants there, and QUORATE_SIMULATION is defined only for the copy of the library that tests/simulator links.
 //
-//   QUORATE_MARK("C-07");                      a rare branch was taken: the simulator counts it, and a long run in which
-//                                              a mark was never hit says that it tests less than it seems to
-//   if (QUORATE_BUGGIFY("short-push")) …       an unusual but legal choice, made often by some runs (FoundationDB's idea):
-//                                              a tiny batch, an early timeout, a needless retry
-//   if (!QUORATE_MUTANT("M-13")) Check();      a seeded bug: a test shows that the simulator finds it
+//   QUORATE_MARK("C-07");                  a rare branch was taken: the simulator counts it, and a long run in which a
+//                                          mark was never hit says that it tests less than it seems to
+//   if (QUORATE_BUGGIFY("short-push")) …   an unusual but legal choice, made often by some runs (FoundationDB's
+//                                          idea): a tiny batch, an early timeout, a needless retry
+//   if (!QUORATE_MUTANT("M-13")) Check();  a seeded bug: a test shows that the simulator finds it
 //
 // State is per thread, because a simulation is one thread, and two may run beside each other.
 #ifndef QUORATE_BASE_SIMULATION_H_

@@ -43,13 +43,13 @@ struct CoreConfig {
   ClusterId cluster_id;
   ReplicaKey self;
   IncarnationId incarnation;
-  bool may_vote = true;                     // false: an observer for ever (M-12)
+  bool may_vote = true;  // false: an observer for ever (M-12)
   uint8_t priority = kPriorityDefault;
   std::vector<Endpoint> advertised_endpoints;  // ours; empty: as the voter set says
   bool auto_join = false;
   int16_t kraft_version_min = 0;  // what this build supports
   int16_t kraft_version_max = 1;
-  uint64_t snapshot_bytes_per_second = 0;  // sent, to all together; 0: no limit
+  uint64_t snapshot_bytes_per_second = 0;   // sent, to all together; 0: no limit
   std::vector<Voter> initial_voters;        // in force while the log has no voters record
   std::vector<Endpoint> bootstrap_servers;  // asked for the leader; become peers -2, -3, …
   QuorumTimeouts timeouts;
@@ -133,7 +133,8 @@ struct SnapshotChunk {
   SnapshotInfo info;  // of the whole file
   Bytes data;
 };
-// Follower: a piece arrived. Report with SnapshotChunkWritten. `begin`: the file begins here, or goes on after a restart.
+// Follower: a piece arrived. Report with SnapshotChunkWritten. `begin`: the file begins here, or goes on after a
+// restart.
 struct WriteSnapshotChunk {
   uint64_t id = 0;
   SnapshotInfo info;
@@ -171,7 +172,7 @@ struct Effects {
   std::optional<WriteSnapshotChunk> write_snapshot;
   std::optional<VerifySnapshot> verify_snapshot;
   std::optional<InstallSnapshot> install_snapshot;
-  bool abandon_snapshot = false;  // what was received so far is of no use: remove it. Before write_snapshot
+  bool abandon_snapshot = false;         // what was received so far is of no use: remove it. Before write_snapshot
   std::optional<Offset> high_watermark;  // moved to
   bool leadership_changed = false;       // role, epoch or known leader; look at the accessors
   // A rule that must hold doesn't: the node must stop. Every later event is ignored.
@@ -218,8 +219,8 @@ class Core {
   virtual void TransferLeadership(Instant now, uint64_t id, std::optional<NodeId> to, Instant deadline) = 0;
   // The host is sure that this leader is dead.
   virtual void SuspectLeader(Instant now, NodeId leader) = 0;
-  // A snapshot of this node's own is durable and verified; `trim_to` is where the log may begin from now on (at most its
-  // position; the end of the snapshot before it).
+  // A snapshot of this node's own is durable and verified; `trim_to` is where the log may begin from now on (at most
+  // its position; the end of the snapshot before it).
   virtual void SnapshotTaken(Instant now, const SnapshotInfo& info, LogPosition trim_to) = 0;
   virtual void SnapshotChunkRead(Instant now, uint64_t id, absl::StatusOr<SnapshotChunk> chunk) = 0;
   virtual void SnapshotChunkWritten(Instant now, uint64_t id, absl::Status written) = 0;

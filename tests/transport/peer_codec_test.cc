@@ -175,6 +175,7 @@ TEST_CASE("missing fields are errors, not zeros", "[transport]") {
     fetch->set_high_watermark(0);
     fetch->set_credit_bytes(0);
     fetch->set_read_round(0);
+    fetch->set_priority(0);
     REQUIRE(Decode(proto.SerializeAsString()).ok());
     const auto* descriptor = fetch->GetDescriptor();
     for (int i = 0; i < descriptor->field_count(); ++i) {
