@@ -24,8 +24,8 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
       silence_(timing_.SilenceMin(), timing_.Fetch(), timing_.KeepAlive()) {
   if (recovered.snapshot.has_value()) {
     snapshots_.push_back(recovered.snapshot->info);
-    // Snapshots are of committed state.
-    high_watermark_ = std::max(high_watermark_, recovered.snapshot->info.id.end);
+    // Snapshots are of committed state: to know less after a restart is to forget commits (M-26).
+    if (!QUORATE_MUTANT("M-26")) high_watermark_ = std::max(high_watermark_, recovered.snapshot->info.id.end);
   }
   if (recovered.partial_snapshot.has_value()) {
     download_ = Download{.file = {*recovered.partial_snapshot, recovered.partial_snapshot_bytes}};
