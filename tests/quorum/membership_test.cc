@@ -111,6 +111,7 @@ TEST_CASE("a wiped disk is replaced: the old replica leaves, the new one joins (
   MustRemove(cluster, old_key);
   MustAdd(cluster, victim);
   REQUIRE(cluster.Await([&] { return cluster.At(victim).node->Describe().is_voter; }));
+  CHECK_FALSE(cluster.At(victim).machine->loads.empty());  // the log didn't reach back to the beginning any more
   // It counts: with it and without the third one, writes go on.
   const int third = 6 - leader - victim;
   cluster.Crash(third);

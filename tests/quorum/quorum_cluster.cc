@@ -157,6 +157,7 @@ absl::Status QuorumCluster::Start(int id) {
   if (!directory.ok()) return directory.status();
   member.directory = *std::move(directory);
   member.machine = std::make_unique<Adder>();
+  member.fault = absl::OkStatus();
 
   QuorumOptions options;
   options.cluster_id = cluster_id_;
