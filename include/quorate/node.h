@@ -90,6 +90,8 @@ struct NodeDependencies {
   std::unique_ptr<DataDirectory> directory;  // null: options.metadata_dir(), opened through `files`
   // Runs at most once, if the node halts itself, with the cause. On any thread.
   absl::AnyInvocable<void(absl::Status) &&> on_fault;
+  // Sees every step of the core (lib/raft/observer.h). For the simulator; null otherwise.
+  raft::Observer* observer = nullptr;
 };
 
 struct NodeStatus {

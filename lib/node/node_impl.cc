@@ -157,6 +157,7 @@ void NodeImpl::MakeEngine() {
   quorum.random = dependencies_.random;
   quorum.executors = dependencies_.executors;
   quorum.log_sink = dependencies_.log_sink;
+  quorum.observer = dependencies_.observer;
   quorum.on_fault = [this](absl::Status cause) {
     if (dependencies_.on_fault) std::exchange(dependencies_.on_fault, nullptr)(std::move(cause));
   };

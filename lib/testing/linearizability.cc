@@ -54,7 +54,6 @@ class Search {
   bool TryOrder(size_t call);
   size_t Undo();
   [[nodiscard]] Turn TurnOf(const Operation& operation) const;
-  [[nodiscard]] LinearizabilityVerdict GiveUp() const;
   [[nodiscard]] LinearizabilityVerdict Failure() const;
 
   const std::vector<const Operation*>& operations_;
@@ -150,7 +149,7 @@ LinearizabilityVerdict Search::Run() {
         at = entries_[at].next;
         continue;
       }
-      if (steps_left_-- == 0) return GiveUp();
+      if (steps_left_-- == 0) return {false, false, "gave up: too many calls overlap"};
       const size_t previous = entries_[at].previous;
       if (!TryOrder(at)) {
         at = entries_[at].next;
@@ -175,14 +174,6 @@ LinearizabilityVerdict Search::Run() {
     at = entries_[call].next;
   }
   return {true, true, ""};  // what is left has an unknown outcome and need not have happened
-}
-
-LinearizabilityVerdict Search::GiveUp() const {
-  const auto open = std::count(turns_.begin(), turns_.end(), kOpen);
-  return {
-      false, false,
-      absl::StrCat("undecided: key '", operations_[0]->key, "' has ", operations_.size(), " calls, ", open,
-                   " of them with an unknown outcome; ", deepest_, " could be put in order before the search ended")};
 }
 
 LinearizabilityVerdict Search::Failure() const {

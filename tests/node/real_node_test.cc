@@ -115,6 +115,13 @@ TEST_CASE("A node of its own starts, serves the admin client over TCP, keeps wha
     answered.Notify();
   });
   CHECK(answered.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  absl::Notification refused;
+  host.node->TakeSnapshot([&](const absl::StatusOr<LogPosition>& taken) {
+    CHECK(ReasonOf(taken.status()) == Reason::kShuttingDown);
+    refused.Notify();
+  });
+  CHECK(refused.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  host.node->SuspectLeader(NodeId(1));
   host.node.reset();
 
   host.Start();
