@@ -16,6 +16,7 @@ inline constexpr absl::Duration kServerKeepaliveTimeout = absl::Seconds(5);
 // Below the clients' interval, or the server would take their keepalive for a ping flood.
 inline constexpr absl::Duration kServerPingIntervalMin = absl::Seconds(1);
 inline constexpr int kServerPingStrikesMax = 4;
+static_assert(kServerPingIntervalMin < kClientKeepaliveTime);
 
 // What one stream may have in flight before its reader has consumed it. Larger messages still pass: gRPC widens
 // the window for one that is being received.

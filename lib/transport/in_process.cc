@@ -1,7 +1,7 @@
-// The in-process network: the transport and the RPC pair without sockets. Everything arrives as a task on one
-// executor, so with a manual executor a whole cluster is deterministic.
+// The in-process network: the transport without sockets, and, in a file of its own, the RPC pair. Everything arrives as
+// a task on one executor, so with a manual executor a whole cluster is deterministic.
 //
-// All state is in one table under one mutex (Net), shared by everything that the network made; handlers are looked
+// All state is in one table under one mutex (Net), shared by all transports that the network made; handlers are looked
 // up under it and called outside. Connections are not objects: "X is connected to peer P" is recomputed by Refresh
 // after every change (somebody started, stopped, or a link was cut), and the difference is what gets reported.
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include "quorate/status.h"
 #include "quorate/transport_adapters.h"
 #include "transport/admission.h"
+#include "transport/in_process_calls.h"
 
 namespace quorate {
 namespace {
@@ -52,19 +53,9 @@ struct Member {
   std::map<ReplicaKey, std::string> return_path;  // where a replica's newest request came from
 };
 
-struct Handlers {
-  std::map<std::string, std::shared_ptr<RpcHandler>, std::less<>> methods;
-};
-
-struct PendingCall {
-  absl::AnyInvocable<void(absl::StatusOr<std::string>) &&> done;
-  Executor::TimerId timer = Executor::kNoTimer;
-  const void* client = nullptr;
-};
-
 class Net : public std::enable_shared_from_this<Net> {
  public:
-  Net(Executor* executor, Clock* clock) : executor_(executor), clock_(clock) {}
+  explicit Net(Executor* executor) : executor_(executor) {}
 
   std::shared_ptr<Member> AddMember(const Endpoint& self) {
     auto member = std::make_shared<Member>();
@@ -172,70 +163,6 @@ class Net : public std::enable_shared_from_this<Net> {
     return counters_;
   }
 
-  // -- RPC --
-
-  void AddServer(const std::string& address, const std::shared_ptr<Handlers>& handlers) {
-    absl::MutexLock lock(&mutex_);
-    servers_[address] = handlers;
-  }
-  void RemoveServer(const std::string& address, const std::shared_ptr<Handlers>& handlers) {
-    absl::MutexLock lock(&mutex_);
-    auto it = servers_.find(address);
-    if (it != servers_.end() && it->second == handlers) servers_.erase(it);
-  }
-  void AddHandler(const std::shared_ptr<Handlers>& handlers, std::string method, RpcHandler handler) {
-    absl::MutexLock lock(&mutex_);
-    handlers->methods[std::move(method)] = std::make_shared<RpcHandler>(std::move(handler));
-  }
-
-  void Call(const void* client, const Endpoint& to, absl::string_view method, std::string payload,
-            absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<std::string>) &&> done) {
-    uint64_t id = 0;
-    const Instant deadline = clock_->Now() + timeout;
-    {
-      absl::MutexLock lock(&mutex_);
-      id = ++last_call_;
-      PendingCall& call = calls_[id];
-      call.done = std::move(done);
-      call.client = client;
-      call.timer = executor_->PostAt(deadline, [self = shared_from_this(), id, address = to.Address(), timeout] {
-        self->Complete(id,
-                       MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
-                                 absl::StrCat("no answer from ", address, " within ", absl::FormatDuration(timeout))));
-      });
-    }
-    executor_->Post([self = shared_from_this(), id, to, method = std::string(method), payload = std::move(payload),
-                     deadline]() mutable { self->Serve(id, to.Address(), method, std::move(payload), deadline); });
-  }
-
-  // Takes the call's continuation, if nobody did before, and runs it.
-  void Complete(uint64_t id, absl::StatusOr<std::string> result) {
-    PendingCall call;
-    {
-      absl::MutexLock lock(&mutex_);
-      auto it = calls_.find(id);
-      if (it == calls_.end()) return;
-      call = std::move(it->second);
-      calls_.erase(it);
-    }
-    if (call.timer != Executor::kNoTimer) executor_->Cancel(call.timer);
-    std::move(call.done)(std::move(result));
-  }
-
-  // A client goes away: its calls end now.
-  void FailCallsOf(const void* client) {
-    std::vector<uint64_t> ids;
-    {
-      absl::MutexLock lock(&mutex_);
-      for (const auto& [id, call] : calls_) {
-        if (call.client == client) ids.push_back(id);
-      }
-    }
-    for (const uint64_t id : ids) {
-      Complete(id, MakeError(Reason::kShuttingDown, Outcome::kUnknown, "the client was closed while the call ran"));
-    }
-  }
-
  private:
   bool IsCut(const std::string& from, const std::string& to) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return cut_.contains({from, to});
@@ -319,59 +246,12 @@ class Net : public std::enable_shared_from_this<Net> {
     Leave(member);
   }
 
-  void Serve(uint64_t id, const std::string& address, const std::string& method, std::string payload,
-             Instant deadline) {
-    std::shared_ptr<RpcHandler> handler;
-    absl::Status refusal;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (!calls_.contains(id)) return;
-      auto server = servers_.find(address);
-      if (server == servers_.end() || IsCut("", address)) {
-        refusal = MakeError(Reason::kUnreachable, Outcome::kNotApplied,
-                            absl::StrCat("can't connect to ", address, ": nothing serves there"));
-      } else if (auto it = server->second->methods.find(method); it == server->second->methods.end()) {
-        refusal = absl::UnimplementedError(absl::StrCat(address, " doesn't serve ", method));
-      } else {
-        handler = it->second;
-      }
-    }
-    if (handler == nullptr) return Complete(id, refusal);
-    RpcRequest request{method, std::move(payload), deadline - clock_->Now(), "in-process"};
-    // A handler that loses its reply must not leave the caller waiting for the deadline without a word.
-    auto reply = std::make_unique<Reply>(shared_from_this(), id);
-    (*handler)(std::move(request), [reply = std::move(reply)](absl::StatusOr<std::string> result) mutable {
-      reply->Send(std::move(result));
-    });
-  }
-
-  struct Reply {
-    Reply(std::shared_ptr<Net> net, uint64_t id) : net(std::move(net)), id(id) {}
-    ~Reply() {
-      if (net != nullptr) Send(absl::InternalError("the handler dropped the call without an answer"));
-    }
-    // The caller's continuation never runs inside the handler's call, as over a real network.
-    void Send(absl::StatusOr<std::string> result) {
-      Executor* executor = net->executor_;
-      executor->Post([net = std::move(net), id = id, result = std::move(result)]() mutable {
-        net->Complete(id, std::move(result));
-      });
-      net = nullptr;
-    }
-    std::shared_ptr<Net> net;
-    uint64_t id;
-  };
-
   Executor* const executor_;
-  Clock* const clock_;
   mutable absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Member>> members_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<std::string, std::string>> cut_ ABSL_GUARDED_BY(mutex_);
   // Bytes that wait on the executor, by way: what a socket's send queue is to a real network.
   std::map<std::pair<std::string, std::string>, size_t> in_flight_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<Handlers>> servers_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, PendingCall> calls_ ABSL_GUARDED_BY(mutex_);
-  uint64_t last_call_ ABSL_GUARDED_BY(mutex_) = 0;
   InProcessNetwork::Counters counters_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -394,52 +274,29 @@ class InProcessTransport final : public Transport {
   const std::shared_ptr<Member> member_;
 };
 
-class InProcessRpcServer final : public RpcServer {
- public:
-  InProcessRpcServer(std::shared_ptr<Net> net, const Endpoint& self) : net_(std::move(net)), address_(self.Address()) {
-    net_->AddServer(address_, handlers_);
-  }
-  ~InProcessRpcServer() override { net_->RemoveServer(address_, handlers_); }
-  void Handle(std::string method, RpcHandler handler) override {
-    net_->AddHandler(handlers_, std::move(method), std::move(handler));
-  }
-
- private:
-  const std::shared_ptr<Net> net_;
-  const std::string address_;
-  const std::shared_ptr<Handlers> handlers_ = std::make_shared<Handlers>();
-};
-
-class InProcessRpcClient final : public RpcClient {
- public:
-  explicit InProcessRpcClient(std::shared_ptr<Net> net) : net_(std::move(net)) {}
-  ~InProcessRpcClient() override { net_->FailCallsOf(this); }
-  void Call(const Endpoint& to, absl::string_view method, std::string payload, absl::Duration timeout,
-            absl::AnyInvocable<void(absl::StatusOr<std::string>) &&> done) override {
-    net_->Call(this, to, method, std::move(payload), timeout, std::move(done));
-  }
-
- private:
-  const std::shared_ptr<Net> net_;
-};
-
 class InProcessNetworkImpl final : public InProcessNetwork {
  public:
-  InProcessNetworkImpl(Executor* executor, Clock* clock) : net_(std::make_shared<Net>(executor, clock)) {}
+  InProcessNetworkImpl(Executor* executor, Clock* clock)
+      : net_(std::make_shared<Net>(executor)), calls_(std::make_shared<transport::InProcessCalls>(executor, clock)) {}
   std::unique_ptr<Transport> MakeTransport(const Endpoint& self) override {
     return std::make_unique<InProcessTransport>(net_, self);
   }
   std::unique_ptr<RpcServer> MakeRpcServer(const Endpoint& self) override {
-    return std::make_unique<InProcessRpcServer>(net_, self);
+    return transport::InProcessCalls::MakeServer(calls_, self);
   }
-  std::unique_ptr<RpcClient> MakeRpcClient() override { return std::make_unique<InProcessRpcClient>(net_); }
+  std::unique_ptr<RpcClient> MakeRpcClient() override { return transport::InProcessCalls::MakeClient(calls_); }
   void SetLink(const std::string& from_address, const std::string& to_address, bool up) override {
-    net_->SetLink(from_address, to_address, up);
+    if (from_address.empty()) {
+      calls_->SetLink(to_address, up);
+    } else {
+      net_->SetLink(from_address, to_address, up);
+    }
   }
   [[nodiscard]] Counters counters() const override { return net_->counters(); }
 
  private:
   const std::shared_ptr<Net> net_;
+  const std::shared_ptr<transport::InProcessCalls> calls_;
 };
 
 }  // namespace

@@ -287,15 +287,6 @@ TEST_CASE("an address that doesn't answer is given up", "[transport][grpc]") {
   ::close(silent);
 }
 
-// Longer than keepalive, which must not take an idle peer for a dead one, nor the server for a flood.
-TEST_CASE("an idle connection stands", "[.][slow][grpc]") {
-  Node a(1), b(2);
-  a.transport->SetPeer(NodeId(2), b.endpoint());
-  REQUIRE(WaitFor([&] { return a.sink.connects == 1; }));
-  std::this_thread::sleep_for(std::chrono::seconds(30));
-  CHECK(a.sink.disconnects == 0);
-}
-
 TEST_CASE("F-N13: a reader that doesn't read is cut off", "[transport][grpc]") {
   Node a(1);
   std::atomic<bool> release{false};
