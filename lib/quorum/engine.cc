@@ -97,8 +97,9 @@ absl::Status Engine::Start() {
 absl::Status Engine::StartCore(raft::RecoveredState recovered) {
   raft::CoreConfig config = MakeCoreConfig();
   const TransportIdentity identity{config.cluster_id, config.self, config.incarnation};
-  handed_out_ = recovered.log.start.end;
-  applied_end_ = handed_out_;
+  // A log that begins later begins with a snapshot: nothing is applied before that is loaded.
+  handed_out_ = Offset();
+  applied_end_ = Offset();
   const std::optional<raft::RecoveredState::Snapshot> snapshot = recovered.snapshot;
   core_ = raft::Core::Make(std::move(config), std::move(recovered), dependencies_.random);
   if (snapshot.has_value()) Install(snapshot->info.id);

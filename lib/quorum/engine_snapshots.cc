@@ -74,7 +74,6 @@ void Engine::OnSnapshotWritten(absl::StatusOr<SnapshotInfo> written) {
     return snapshot_schedule_.Succeed(Now(), core_->snapshot());
   }
   if (!written.ok()) {
-    QUORATE_MARK("snapshot-failed");
     snapshot_schedule_.Fail(Now(), written.status());
     dependencies_.log_sink->Write(LogLevel::kWarning, "snapshot",
                                   absl::StrCat("event=snapshot_failed cause=\"", written.status().message(),
@@ -138,7 +137,7 @@ void Engine::PerformSnapshotEffects(raft::Effects& effects) {
     });
   }
   if (effects.install_snapshot.has_value()) {
-    QUORATE_MARK("snapshot-installed");
+    QUORATE_MARK("C-29");
     Install(effects.install_snapshot->info.id);
   }
 }
@@ -174,6 +173,7 @@ void Engine::LoadNewest() {
 }
 
 void Engine::Loaded(LogPosition position) {
+  if (stopped_) return;
   applied_end_ = position.end;
   if (dependencies_.observer != nullptr) dependencies_.observer->OnApplied(position.end, /*loaded=*/true);
   loading_ = false;

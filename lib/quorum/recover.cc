@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/simulation.h"
 #include "quorate/status.h"
 #include "quorum/snapshot_file.h"
 #include "raft/recovery.h"
@@ -87,7 +86,6 @@ absl::StatusOr<RecoveredStores> RecoverStores(ClusterId cluster, LogStore* log, 
   const LogPosition snapshot = out.state.snapshot.has_value() ? out.state.snapshot->info.id : LogPosition();
   if (out.state.log.start.end > snapshot.end) return Hole(out.state, snapshots, bad);
   for (const BadSnapshot& each : bad) {
-    QUORATE_MARK("snapshot-fell-back");
     log_sink->Write(LogLevel::kError, "snapshot",
                     absl::StrCat("event=bad_snapshot_removed file=", snapshots->NameOf(each.id), " cause=\"",
                                  each.why.message(), "\" instead=\"the one before it and the log\""));

@@ -153,9 +153,14 @@ void SnapshotWorker::OpenRecords(LogPosition id, Done<absl::StatusOr<std::unique
 
 void SnapshotWorker::ReadChunk(LogPosition id, uint64_t position, uint32_t bytes_max,
                                Done<absl::StatusOr<raft::SnapshotChunk>> done) {
-  executor_->Post([this, id, position, bytes_max, done = std::move(done)]() mutable {
+  auto read = [this, id, position, bytes_max, done = std::move(done)]() mutable {
     std::move(done)(ReadChunkNow(id, position, bytes_max));
-  });
+  };
+  if (QUORATE_BUGGIFY("late-snapshot-chunk")) {
+    executor_->PostAt(clock_->Now() + absl::Milliseconds(200), std::move(read));
+  } else {
+    executor_->Post(std::move(read));
+  }
 }
 
 absl::StatusOr<SnapshotWorker::CachedReader*> SnapshotWorker::ReaderOf(LogPosition id) {
