@@ -1,6 +1,7 @@
 // The engine and snapshots: taking them, handing them out, going on from one. What touches a file is in
 // snapshot_worker.h, when one is taken in snapshot_schedule.h.
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -40,13 +41,17 @@ void Engine::OnCaptured(absl::StatusOr<CapturedState> captured) {
   }
   // Nothing was applied since the newest, or one was installed meanwhile.
   if (captured->position.end <= core_->snapshot().end) return snapshot_schedule_.Succeed(Now(), core_->snapshot());
-  if (absl::Status sane = CheckCaptured(*captured); !sane.ok()) return OnSnapshotWritten(sane);
+  const absl::Status sane = CheckCaptured(*captured);
+  if (!sane.ok() && !QUORATE_MUTANT("M-21")) return OnSnapshotWritten(sane);
   capture_end_ = captured->position.end;
   SnapshotHead head{captured->position, captured->append_time_ms, {}};
   if (QUORATE_MUTANT("M-21")) head.position = core_->log_end();
   // M-40: who votes as of this position, and not who votes now.
   head.voters = core_->VotersAsOf(head.position.end);
-  if (QUORATE_MUTANT("M-40")) head.voters.voters = core_->voters();
+  if (QUORATE_MUTANT("M-40")) {
+    head.voters.voters = core_->voters();
+    head.voters.offset = std::min(head.voters.offset, head.position.end - 1);
+  }
   if (QUORATE_MUTANT("R-03")) TrimLog(head.position);
   snapshots_->Write(std::move(head), std::move(captured->source), [this](absl::StatusOr<SnapshotInfo> written) {
     RunUnlessStopped([this, written = std::move(written)] { OnSnapshotWritten(written); });
