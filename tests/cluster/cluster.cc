@@ -10,6 +10,7 @@
 #include <iostream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
 #include "support/catch.h"
@@ -30,23 +31,49 @@ std::string NewId() {
 
 std::string Program() { return QUORATE_PROGRAM; }
 
-Cluster::Cluster() {
+Cluster::Cluster(int nodes, int voters, std::string more) : nodes_(nodes), more_(std::move(more)) {
   std::string directory = (std::filesystem::temp_directory_path() / "quorate-cluster-XXXXXX").string();
   REQUIRE(::mkdtemp(directory.data()) != nullptr);
   directory_ = directory;
-  ports_ = FreePorts(6);
-  REQUIRE(ports_.size() == 6);
+  ports_ = FreePorts(2 * nodes);
+  REQUIRE(ports_.size() == 2 * static_cast<size_t>(nodes));
   cluster_id_ = NewId();
-  for (int id = 1; id <= 3; ++id) {
+  for (int id = 1; id <= voters; ++id) {
     absl::StrAppend(&initial_controllers_, id == 1 ? "" : ",", id, "@localhost:", controller_port(id), ":", NewId());
   }
-  for (int id = 1; id <= 3; ++id) {
+  for (int id = 1; id <= nodes; ++id) {
     WriteConfig(absl::StrCat("node-", id, ".properties"), id, data(id));
-    const CommandOutput formatted = RunCommand({Program(), "storage", "format", "-c", config(id), "-t", cluster_id_,
-                                                "--initial-controllers", initial_controllers_});
-    INFO(formatted.text);
-    REQUIRE(formatted.exit_code == 0);
+    if (id > voters) {
+      Format(id, {"--no-initial-controllers"});
+    } else if (voters == 1) {
+      Format(id, {"--standalone"});
+    } else {
+      Format(id, {"--initial-controllers", initial_controllers_});
+    }
   }
+}
+
+void Cluster::Format(int id, const std::vector<std::string>& mode) {
+  std::vector<std::string> args = {Program(), "storage", "format", "-c", config(id), "-t", cluster_id_};
+  args.insert(args.end(), mode.begin(), mode.end());
+  const CommandOutput formatted = RunCommand(args);
+  INFO(formatted.text);
+  REQUIRE(formatted.exit_code == 0);
+}
+
+void Cluster::ReplaceDisk(int id) {
+  REQUIRE_FALSE(running(id));
+  std::filesystem::remove_all(data(id));
+  Format(id, {"--no-initial-controllers"});
+}
+
+std::string Cluster::directory_id(int id) const {
+  std::ifstream in(data(id) + "/meta.properties");
+  constexpr absl::string_view kKey = "directory.id=";
+  for (std::string line; std::getline(in, line);) {
+    if (absl::StartsWith(line, kKey)) return line.substr(kKey.size());
+  }
+  return "";
 }
 
 Cluster::~Cluster() {
@@ -66,17 +93,20 @@ std::string Cluster::log(int id) const { return path(absl::StrCat("node-", id, "
 
 std::string Cluster::WriteConfig(const std::string& name, int id, const std::string& data_directory,
                                  const std::string& more) {
+  std::string servers;
+  for (int other = 1; other <= nodes_; ++other) {
+    absl::StrAppend(&servers, other == 1 ? "" : ",", "localhost:", controller_port(other));
+  }
   std::ofstream out(path(name));
   out << "process.roles=broker,controller\n"
       << "node.id=" << id << "\n"
-      << "controller.quorum.bootstrap.servers=localhost:" << controller_port(1) << ",localhost:" << controller_port(2)
-      << ",localhost:" << controller_port(3) << "\n"
+      << "controller.quorum.bootstrap.servers=" << servers << "\n"
       << "listeners=PLAINTEXT://localhost:" << broker_port(id) << ",CONTROLLER://localhost:" << controller_port(id)
       << "\n"
       << "controller.listener.names=CONTROLLER\n"
       << "log.dirs=" << data_directory << "\n"
       << "broker.heartbeat.interval.ms=200\nbroker.session.timeout.ms=2000\n"
-      << more;
+      << more_ << more;
   return path(name);
 }
 

@@ -1,4 +1,4 @@
-// A cluster of real processes with real files, for a test: three nodes, each controller and broker.
+// A cluster of real processes with real files, for a test: three nodes or more, each controller and broker.
 #ifndef QUORATE_TESTS_CLUSTER_CLUSTER_H_
 #define QUORATE_TESTS_CLUSTER_CLUSTER_H_
 
@@ -20,13 +20,16 @@ std::string Program();
 
 class Cluster {
  public:
-  // Formats three directories with one voter set. Nothing runs yet.
-  Cluster();
+  // Formats the directories of nodes 1 to `nodes`: the first `voters` of them are the quorum, the others may join it
+  // later. `more`: lines for every configuration. Nothing runs yet.
+  explicit Cluster(int nodes = 3, int voters = 3, std::string more = "");
   ~Cluster();  // kills what still runs, removes the files
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
   void Start(int id);
+  // The disk of a node that doesn't run is lost: its directory goes, and a new one is formatted, without voters.
+  void ReplaceDisk(int id);
   void Kill(int id);                       // SIGKILL
   std::optional<ProcessEnd> Stop(int id);  // SIGTERM, and how it ended
   [[nodiscard]] bool running(int id) const;
@@ -49,7 +52,8 @@ class Cluster {
   std::vector<std::string> MissingTopics(const std::vector<int>& ids);
 
   [[nodiscard]] int broker_port(int id) const { return ports_[id - 1]; }
-  [[nodiscard]] int controller_port(int id) const { return ports_[id + 2]; }
+  [[nodiscard]] int controller_port(int id) const { return ports_[nodes_ + id - 1]; }
+  [[nodiscard]] std::string directory_id(int id) const;  // of its meta.properties
   [[nodiscard]] std::string config(int id) const;
   [[nodiscard]] std::string data(int id) const;
   [[nodiscard]] std::string log(int id) const;
@@ -61,6 +65,10 @@ class Cluster {
                           const std::string& more = "");
 
  private:
+  void Format(int id, const std::vector<std::string>& mode);
+
+  const int nodes_;
+  const std::string more_;
   std::string directory_;
   std::vector<int> ports_;
   std::string cluster_id_;
