@@ -71,7 +71,10 @@ class Machine {
  public:
   explicit Machine(uint64_t seed = 1, uint64_t segment_bytes = kSmallSegment)
       : files(seed), executor(&clock), executors(&executor), segment_bytes_(segment_bytes) {}
-  ~Machine() { Stop(); }
+  ~Machine() {
+    files.SetHook(nullptr);  // which may refer to what the test has left behind
+    Stop();
+  }
 
   absl::Status Format() { return FormatDirectory(&files, kPath, TestIdentity()); }
 
