@@ -24,8 +24,8 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
       silence_(timing_.SilenceMin(), timing_.Fetch(), timing_.KeepAlive()) {
   if (recovered.snapshot.has_value()) {
     snapshots_.push_back(recovered.snapshot->info);
-    // Snapshots are of committed state.
-    high_watermark_ = std::max(high_watermark_, recovered.snapshot->info.id.end);
+    // Snapshots are of committed state: to know less after a restart is to forget commits (M-26).
+    if (!QUORATE_MUTANT("M-26")) high_watermark_ = std::max(high_watermark_, recovered.snapshot->info.id.end);
   }
   if (recovered.partial_snapshot.has_value()) {
     download_ = Download{.file = {*recovered.partial_snapshot, recovered.partial_snapshot_bytes}};
@@ -43,9 +43,14 @@ void CoreImpl::Start(Instant now) {
   if (!CheckRecovered()) return;
   // M-02: whatever this node was, it comes back without a role. Had it led its stored epoch, it may have forgotten
   // records of it that were not synced; leading it again could put other records at the same (epoch, offset).
-  if (leader_hint_ == config_.self.id) QUORATE_MARK("C-19");
+  const bool led = voted_for_.id == config_.self.id && log_.end().epoch == epoch_;
+  if (led) QUORATE_MARK("C-19");
   if (log_.end().epoch > epoch_) EnterEpoch(log_.end().epoch, ReplicaKey(), LeaderInfo());
   BecomeUnattached(epoch_);
+  if (led && QUORATE_MUTANT("M-02")) {
+    tally_.emplace(voters_in_force());
+    return BecomeLeader();
+  }
   if (MayLead() && voters_in_force().IsSoleVoter(config_.self)) {
     BecomeProspective();
   } else if (discovery_.has_value()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/simulation.h"
 #include "raft/core_impl.h"
 
 namespace quorate::raft {
@@ -89,6 +90,10 @@ void CoreImpl::On(const Message& message, const VoteResponse& response) {
   // M-08: an answer to a round that is over says nothing about this one.
   const uint64_t round = round_id_;
   if (!tally_.has_value() || message.request_id != round) return;
+  if (QUORATE_MUTANT("M-05") && response.epoch > epoch_ && role_ == ReplicaRole::kCandidate) {
+    tally_->Record(message.from, true);
+    return CountVotes();
+  }
   if (!AcceptAnswer(message, response.epoch, response.leader)) return;
   if (!tally_.has_value() || round_id_ != round || response.error != PeerError::kNone) return;
   if (response.pre_vote != (role_ == ReplicaRole::kProspective)) return;
@@ -118,6 +123,7 @@ void CoreImpl::On(const Message& message, const VoteRequest& request) {
   if (!message.to.Matches(config_.self)) return reply(PeerError::kWrongVoter);  // F-N10
 
   // M-06: also a node that knows itself for an observer answers: the record that made it a voter may be on its way.
+  if (!is_voter() && QUORATE_MUTANT("M-06")) return reply(PeerError::kWrongVoter);
   if (request.pre_vote) {
     // M-08: nothing is written, no timer and no last-contact time moves.
     if (role_ == ReplicaRole::kProspective && RanksBefore(message.from, request.log_end)) saw_better_asker_ = true;
@@ -125,6 +131,7 @@ void CoreImpl::On(const Message& message, const VoteRequest& request) {
   } else {
     const bool voted_before = voted_for_.id != kNoNode;
     response.granted = GrantsVote(message, request);
+    if (!response.granted && MayLead() && QUORATE_MUTANT("M-10")) election_deadline_ = now_ + timing_.Election();
     if (response.granted && !voted_before) {
       voted_for_ = message.from;
       StoreElection();
@@ -132,15 +139,20 @@ void CoreImpl::On(const Message& message, const VoteRequest& request) {
       if (MayLead()) election_deadline_ = now_ + timing_.Election();  // M-10: only a granted vote resets the timer
     }
   }
+  if (response.granted && !is_voter()) QUORATE_MARK("C-16");
   reply(PeerError::kNone);
 }
 
 bool CoreImpl::IsUpToDate(const LogPosition& asker) const {
+  if (QUORATE_MUTANT("M-03")) return asker.end >= log_.end_offset();
   return asker >= log_.end();  // M-03: by last epoch, then by end offset
 }
 
 bool CoreImpl::GrantsPreVote(const VoteRequest& request) const {
-  if (!IsUpToDate(request.log_end)) return false;  // M-08: liveness alone would let a stale log disturb for ever
+  if (!IsUpToDate(request.log_end) && !QUORATE_MUTANT("M-08")) {
+    QUORATE_MARK("C-17");
+    return false;  // M-08: liveness alone would let a stale log disturb for ever
+  }
   if (role_ == ReplicaRole::kLeader) return false;
   if (role_ != ReplicaRole::kFollower) return true;
   const bool silent = !leader_heard_.has_value() || now_ - *leader_heard_ >= silence_.Timeout() / 2;
@@ -148,7 +160,10 @@ bool CoreImpl::GrantsPreVote(const VoteRequest& request) const {
 }
 
 bool CoreImpl::GrantsVote(const Message& message, const VoteRequest& request) const {
-  if (voted_for_.id != kNoNode) return voted_for_.Matches(message.from);  // M-04: the same answer, however often
+  if (voted_for_.id != kNoNode && !QUORATE_MUTANT("M-04")) {
+    QUORATE_MARK("C-20");
+    return voted_for_.Matches(message.from);  // M-04: the same answer, however often
+  }
   const bool free = role_ == ReplicaRole::kUnattached || role_ == ReplicaRole::kProspective;
   return free && leader_.id == kNoNode && IsUpToDate(request.log_end);
 }

@@ -55,6 +55,7 @@ void CoreImpl::HeardLeader() {
   leader_gone_ = unreachable_.count(leader_.id) > 0;
   silence_.Heard(now_);
   fetch_deadline_ = now_ + (leader_gone_ ? timing_.Resend() : silence_.Timeout());
+  if (QUORATE_BUGGIFY("early-fetch-timeout")) fetch_deadline_ = now_ + timing_.RetryBackoff();
   if (!leader_gone_) failed_rounds_ = 0;
 }
 
@@ -75,7 +76,7 @@ void CoreImpl::RunFollowerTimers() {
   if (download_.has_value() && now_ >= download_->ask_at) AskForPiece();
   if (session_->reopen_at.has_value()) {
     if (now_ >= *session_->reopen_at) OpenSession();
-  } else if (now_ - session_->last_sent >= timing_.KeepAlive()) {
+  } else if (now_ - session_->last_sent >= timing_.KeepAlive() || QUORATE_BUGGIFY("needless-fetch")) {
     // Nothing new to acknowledge: this asks for a sign of life, and repeats what may have been lost.
     SendFetch();
   }
@@ -84,7 +85,8 @@ void CoreImpl::RunFollowerTimers() {
 void CoreImpl::On(const Message& message, const FetchResponse& response) {
   const bool discovers = discovery_.has_value() && message.request_id >= discovery_->first_request_id;
   // M-17: a session ends with every truncation and role change, and its answers with it.
-  const bool in_session = session_.has_value() && response.session == session_->id && message.from.id == leader_.id;
+  const bool current = session_.has_value() && (response.session == session_->id || QUORATE_MUTANT("M-17"));
+  const bool in_session = current && message.from.id == leader_.id;
   if (!discovers && !in_session) {
     QUORATE_MARK("C-09");
     return;
@@ -116,6 +118,7 @@ void CoreImpl::On(const Message& message, const FetchResponse& response) {
 }
 
 void CoreImpl::OnSessionPush(const FetchResponse& response) {
+  if (QUORATE_MUTANT("M-18")) RaiseHighWatermark(response.high_watermark);
   if (response.diverging.has_value()) return TruncateTo(*response.diverging);
   if (response.snapshot.has_value()) return OnSnapshotOffered(*response.snapshot);
   if (response.base_offset > log_.end_offset()) return OpenSession();  // a push was lost on the way
@@ -139,7 +142,10 @@ bool CoreImpl::AppendFetched(const FetchResponse& response) {
       continue;
     }
     // M-16: nothing of a later epoch than the one we fetch in: the sender may have lost its place meanwhile.
-    if (batch.epoch() > response.epoch) return false;
+    if (batch.epoch() > response.epoch && !QUORATE_MUTANT("M-16")) {
+      QUORATE_MARK("C-08");
+      return false;
+    }
     if (batch.header().cluster_hash != config_.cluster_id.value().low()) return false;
     const size_t bytes = batch.size();
     if (batch.kind() == BatchKind::kControl) peers_may_have_changed_ = true;
@@ -183,6 +189,7 @@ void CoreImpl::TruncateTo(const LogPosition& diverging) {
                      ", has a log that parts from this one at offset ", new_end.value(), ", below the high watermark ",
                      high_watermark_.value(), "; committed records are never truncated"));
   }
+  if (log_.epochs().EpochAt(new_end) != log_.end().epoch) QUORATE_MARK("C-07");
   log_.TruncateTo(new_end);
   peers_may_have_changed_ = true;
   OpenSession();

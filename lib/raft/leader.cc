@@ -160,6 +160,7 @@ std::optional<FetchResponse> CoreImpl::CheckPosition(const FetchRequest& request
     return response;
   }
   if (request.fetch_offset == Offset(0)) return std::nullopt;  // an empty log is a prefix of every log
+  if (QUORATE_MUTANT("M-19") && request.fetch_offset <= log_.end_offset()) return std::nullopt;
   const LogPosition ours = log_.epochs().EndOffsetFor(request.last_fetched_epoch, log_.end_offset());
   if (ours.epoch == request.last_fetched_epoch && request.fetch_offset <= ours.end) return std::nullopt;
   response.diverging = ours;  // M-19
@@ -177,7 +178,7 @@ void CoreImpl::PushAll() {
 
 void CoreImpl::PushTo(const ReplicaKey& key, raft::Progress& replica) {
   while (replica.send_position() < log_.end_offset()) {
-    const size_t room = std::min(replica.SendRoom(), kPushBytesMax);
+    const size_t room = std::min(replica.SendRoom(), QUORATE_BUGGIFY("small-push") ? 1 : kPushBytesMax);
     if (room == 0 || replica.pending_read != 0) break;
     std::vector<Batch> batches = log_.tail().Read(replica.send_position(), room);
     if (batches.empty()) {
@@ -270,9 +271,10 @@ void CoreImpl::AdvanceHighWatermark() {
       ends.push_back(replica == nullptr || replica->fenced() ? kNoOffset : replica->durable_end());  // M-13
     }
   }
+  if (!is_voter() && QUORATE_MUTANT("M-07")) ends.push_back(log_.durable_end());
   const Offset reached = ReachedByMajority(std::move(ends), kNoOffset);
   // M-15: older records are only committed by one of this epoch on top of them (Raft section 5.4.2, figure 8).
-  if (reached <= epoch_start_ || reached <= high_watermark_) return;
+  if ((reached <= epoch_start_ && !QUORATE_MUTANT("M-15")) || reached <= high_watermark_) return;
   high_watermark_ = reached;
   effects_.high_watermark = high_watermark_;
   push_needed_ = true;
@@ -282,7 +284,7 @@ Instant CoreImpl::MajorityContact() const {
   std::vector<Instant> contacts;
   for (const Voter& voter : voters_in_force().voters()) {
     const raft::Progress* replica = replicas_.Find(voter.key);
-    if (voter.key.Matches(config_.self)) {
+    if (voter.key.Matches(config_.self) || QUORATE_MUTANT("M-09")) {
       contacts.push_back(now_);  // M-09: itself only if it is a voter
     } else {
       contacts.push_back(replica == nullptr ? leader_since_ : replica->last_fetch.value_or(leader_since_));

@@ -279,7 +279,7 @@ void CoreImpl::EndChange(const absl::Status& status) {
 
 void CoreImpl::FailChange(Reason reason, absl::string_view why) {
   if (!change_.has_value()) return;
-  const bool in_log = change_->phase == Phase::kCommitting;
+  const bool in_log = change_->phase == Phase::kCommitting && !QUORATE_MUTANT("M-31");
   EndChange(MakeError(reason, in_log ? Outcome::kUnknown : Outcome::kNotApplied, why));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/simulation.h"
 #include "quorate/limits.h"
 
 namespace quorate::raft {
@@ -29,7 +30,10 @@ bool Progress::Open(const Message& message, const FetchRequest& request, uint64_
   // A request of the same session may have been overtaken by a later one: only a new one proves a regression.
   const bool repeated = session_ == request.session && incarnation_ == message.from_incarnation;
   Enter(message, request, round);
-  if (request.durable_end < durable_end_ && !repeated) fenced_ = true;
+  if (request.durable_end < durable_end_ && !repeated && !QUORATE_MUTANT("M-20")) {
+    QUORATE_MARK("C-32");
+    fenced_ = true;
+  }
   open_ = !fenced_;
   if (fenced_) return false;
   credit_bytes_ = std::min(request.credit_bytes, limits::kFetchCreditBytesMax);

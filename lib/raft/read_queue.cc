@@ -2,13 +2,14 @@
 
 #include <utility>
 
+#include "base/simulation.h"
 #include "quorate/limits.h"
 
 namespace quorate::raft {
 
 bool ReadQueue::Add(PendingRead read) {
   if (waiting_.size() + running_.size() >= limits::kPendingReadsMax) return false;
-  waiting_.push_back(std::move(read));
+  (round_runs_ && QUORATE_MUTANT("M-28") ? running_ : waiting_).push_back(std::move(read));
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "raft/core_impl.h"
 #include "raft/quorum.h"
@@ -18,6 +19,7 @@ void CoreImpl::RequestRead(Instant now, uint64_t id) {
   };
   if (role_ == ReplicaRole::kHalted) return refuse(Reason::kHalted, "this node stopped itself; Describe() says why");
   // M-29: the same gate as for writes. A node that hands over or looks for a leader serves no reads.
+  if (QUORATE_MUTANT("M-29") && role_ == ReplicaRole::kResigned) return Answer(read, high_watermark_);
   if (role_ != ReplicaRole::kLeader && role_ != ReplicaRole::kFollower) {
     return refuse(Reason::kNoLeader, absl::StrCat("no leader is known in epoch ", epoch_.value()));
   }
@@ -41,7 +43,10 @@ void CoreImpl::RunReads() {
 
 void CoreImpl::StartLeaderRound() {
   // M-27: before a record of this epoch is committed the high watermark may lie behind what the last leader committed.
-  if (high_watermark_ <= epoch_start_) return;
+  if (high_watermark_ <= epoch_start_ && !QUORATE_MUTANT("M-27")) {
+    if (reads_.has_waiting()) QUORATE_MARK("C-21");
+    return;
+  }
   if (!reads_.has_waiting() || reads_.round_runs()) return;  // M-28: never join a round that runs
   reads_.BeginRound();
   running_read_round_ = ++read_round_;
@@ -67,6 +72,7 @@ void CoreImpl::FinishLeaderRound() {
 void CoreImpl::ForwardReads() {
   const bool lost = reads_.round_runs() && now_ >= forward_resend_at_;
   if (!lost && (reads_.round_runs() || !reads_.has_waiting())) return;
+  if (lost) QUORATE_MARK("C-22");
   if (!lost) {
     reads_.BeginRound();
     forward_id_ = NewRequestId();

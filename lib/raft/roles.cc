@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "raft/core_impl.h"
 
 namespace quorate::raft {
@@ -56,6 +57,8 @@ void CoreImpl::StoreElection() {
 }
 
 void CoreImpl::BecomeUnattached(Epoch epoch) {
+  if (QUORATE_MUTANT("M-11") && role_ == ReplicaRole::kLeader)
+    return EnterEpoch(epoch, ReplicaKey(), LeaderInfo(leader_));
   const bool timer_runs =
       role_ != ReplicaRole::kFollower && role_ != ReplicaRole::kLeader && !election_deadline_.is_infinite();
   LeaveRole();
@@ -74,7 +77,7 @@ void CoreImpl::BecomeUnattached(Epoch epoch) {
 
 void CoreImpl::BecomeFollower(Epoch epoch, const LeaderInfo& leader) {
   const bool same_epoch = epoch == epoch_;
-  if (same_epoch && leader_.id != kNoNode && leader_.id != leader.id) {
+  if (same_epoch && leader_.id != kNoNode && leader_.id != leader.id && !QUORATE_MUTANT("M-25")) {
     // M-25: an epoch has one leader, or votes were counted or remembered wrongly somewhere.
     return HaltWith(Reason::kCorruption,
                     absl::StrCat("two leaders in epoch ", epoch.value(), ": node ", leader_.id.value(), " and node ",

@@ -116,6 +116,19 @@ SnapshotDecoder::SnapshotDecoder(SnapshotReader* reader, LogPosition id, uint64_
                       reader->size(), id, cluster_hash, std::move(name)) {}
 
 absl::StatusOr<SnapshotHeader> SnapshotDecoder::ReadHeader() {
+  absl::StatusOr<SnapshotHeader> header = TakeHeader();
+  broken_ = header.status();
+  return header;
+}
+
+absl::StatusOr<std::optional<absl::string_view>> SnapshotDecoder::Next() {
+  if (!broken_.ok()) return broken_;
+  absl::StatusOr<std::optional<absl::string_view>> record = Take();
+  broken_ = record.status();
+  return record;
+}
+
+absl::StatusOr<SnapshotHeader> SnapshotDecoder::TakeHeader() {
   absl::StatusOr<Batch> batch = NextBatch();
   if (!batch.ok()) return batch.status();
   if (batch->kind() != BatchKind::kControl || batch->record_count() != 1) {
@@ -149,7 +162,7 @@ absl::StatusOr<SnapshotHeader> SnapshotDecoder::ParseHeader(absl::string_view re
   return header;
 }
 
-absl::StatusOr<std::optional<absl::string_view>> SnapshotDecoder::Next() {
+absl::StatusOr<std::optional<absl::string_view>> SnapshotDecoder::Take() {
   if (ended_) return std::nullopt;
   if (bytes_before_ == 0 && position_ == 0) return Bad("the header must be read first");
   if (next_record_ == batch_records_.size()) {

@@ -83,7 +83,8 @@ class SnapshotDecoder {
   // `reader` outlives the decoder.
   SnapshotDecoder(SnapshotReader* reader, LogPosition id, uint64_t cluster_hash, std::string name);
 
-  // First, once. Every error names the byte at which the batch begins that can't be right (kCorruption).
+  // First, once. After an error nothing more comes but that error. Every error names the byte at which the batch begins
+  // that can't be right (kCorruption).
   absl::StatusOr<SnapshotHeader> ReadHeader();
   // The next record, valid until the next call; nullopt: that was all, and the footer agrees.
   absl::StatusOr<std::optional<absl::string_view>> Next();
@@ -93,6 +94,8 @@ class SnapshotDecoder {
   [[nodiscard]] uint64_t records() const { return records_; }
 
  private:
+  absl::StatusOr<SnapshotHeader> TakeHeader();
+  absl::StatusOr<std::optional<absl::string_view>> Take();
   absl::StatusOr<Batch> NextBatch();
   absl::Status CheckBatch(const Batch& batch) const;
   absl::StatusOr<SnapshotHeader> ParseHeader(absl::string_view record) const;
@@ -118,6 +121,7 @@ class SnapshotDecoder {
   std::vector<absl::string_view> batch_records_;
   size_t next_record_ = 0;
   bool ended_ = false;
+  absl::Status broken_;  // the first error
 };
 
 // Reads the whole file and checks everything that can be checked.

@@ -54,6 +54,7 @@ class Search {
   bool TryOrder(size_t call);
   size_t Undo();
   [[nodiscard]] Turn TurnOf(const Operation& operation) const;
+  [[nodiscard]] LinearizabilityVerdict GiveUp() const;
   [[nodiscard]] LinearizabilityVerdict Failure() const;
 
   const std::vector<const Operation*>& operations_;
@@ -149,7 +150,7 @@ LinearizabilityVerdict Search::Run() {
         at = entries_[at].next;
         continue;
       }
-      if (steps_left_-- == 0) return {false, false, "gave up: too many calls overlap"};
+      if (steps_left_-- == 0) return GiveUp();
       const size_t previous = entries_[at].previous;
       if (!TryOrder(at)) {
         at = entries_[at].next;
@@ -174,6 +175,14 @@ LinearizabilityVerdict Search::Run() {
     at = entries_[call].next;
   }
   return {true, true, ""};  // what is left has an unknown outcome and need not have happened
+}
+
+LinearizabilityVerdict Search::GiveUp() const {
+  const auto open = std::count(turns_.begin(), turns_.end(), kOpen);
+  return {
+      false, false,
+      absl::StrCat("undecided: key '", operations_[0]->key, "' has ", operations_.size(), " calls, ", open,
+                   " of them with an unknown outcome; ", deepest_, " could be put in order before the search ended")};
 }
 
 LinearizabilityVerdict Search::Failure() const {

@@ -9,6 +9,7 @@ namespace quorate::blackbox {
 
 void RequireSound(Hosts& hosts, History& history, const std::vector<int>& ids) {
   hosts.WaitUntilServing(ids);
+  history.WriteTo(hosts.path("history"));
   const std::set<std::string> keys = history.keys();
   std::map<std::string, std::string> first;
   for (const int id : ids) {

@@ -1,5 +1,9 @@
 #include "blackbox/history.h"
 
+#include <algorithm>
+#include <fstream>
+#include <tuple>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -105,6 +109,20 @@ std::set<std::string> History::keys() const {
   std::set<std::string> keys;
   for (const testing::Operation& operation : operations_) keys.insert(operation.key);
   return keys;
+}
+
+void History::WriteTo(const std::string& file) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<const testing::Operation*> ordered;
+  for (const testing::Operation& operation : operations_) ordered.push_back(&operation);
+  std::sort(ordered.begin(), ordered.end(),
+            [](const auto* a, const auto* b) { return std::tie(a->key, a->called) < std::tie(b->key, b->called); });
+  std::ofstream out(file);
+  for (const testing::Operation* operation : ordered) {
+    out << operation->key << '\t' << operation->called.nanos() << '\t'
+        << (operation->output ? absl::StrCat(operation->returned.nanos()) : "unknown") << '\t' << operation->input
+        << '\t' << operation->output.value_or("") << '\n';
+  }
 }
 
 std::string History::Check() const {

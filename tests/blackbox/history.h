@@ -42,6 +42,9 @@ class History {
   [[nodiscard]] uint64_t unknown() const;
   [[nodiscard]] std::set<std::string> keys() const;
 
+  // One line for each call, by key and time, for somebody to look at.
+  void WriteTo(const std::string& file) const;
+
   // Empty when it is linearizable; else why not.
   [[nodiscard]] std::string Check() const;
   // What is missing in the values at the end, although it was acknowledged, or is there twice. Says more plainly than

@@ -17,7 +17,7 @@ TEST_CASE("Random nodes are killed under load: no acknowledged write is lost, an
           "[blackbox]") {
   const int kills = LongForm() ? 100 : 10;
   constexpr uint64_t kSeed = 20261122;
-  Hosts hosts({"--segment-bytes", "1048576", "--snapshot-bytes", "2097152"});
+  Hosts hosts({"--segment-bytes", "65536", "--snapshot-bytes", "65536"});
   hosts.StartAll();
   History history;
   Xoshiro random(kSeed);
@@ -49,10 +49,18 @@ TEST_CASE("Random nodes are killed under load: no acknowledged write is lost, an
     }
   }
   RequireSound(hosts, history);
-  for (int id = 1; id <= Hosts::kCount; ++id) hosts.Stop(id);
+  std::string snapshots;
+  for (int id = 1; id <= Hosts::kCount; ++id) {
+    const std::optional<Status> status = hosts.StatusOf(id);
+    REQUIRE(status);
+    REQUIRE(status->at("snapshot_end") != "0");  // they were taken, and the log trimmed, between the kills
+    absl::StrAppend(&snapshots, " ", status->at("snapshot_end"), "/", status->at("log_start"));
+    hosts.Stop(id);
+  }
   std::cout << "kill -9: " << killed << " kills, " << majorities_lost << " of them took the majority; "
             << history.acknowledged() << " writes acknowledged, " << history.unknown() << " with an unknown outcome, "
-            << history.calls() << " calls in the history of " << history.keys().size() << " keys\n";
+            << history.calls() << " calls in the history of " << history.keys().size()
+            << " keys; newest snapshot and start of the log:" << snapshots << "\n";
   hosts.Passed();
 }
 

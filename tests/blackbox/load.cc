@@ -87,7 +87,8 @@ class Load::Worker {
     switch (kind % 4) {
       case 0:
         command_.operation = Operation::kAdd;
-        argument_ = absl::StrCat(1 + random_.Below(9));
+        // So large that a sum tells what is in it.
+        argument_ = absl::StrCat(1 + random_.Below(1'000'000'000));
         break;
       case 1:
         command_.operation = Operation::kAppend;

@@ -513,6 +513,9 @@ void CoreCluster::CheckSent(Node& n, const Message& message) {
 
 void CoreCluster::CheckLeadership(Node& n) {
   if (n.core->role() != ReplicaRole::kLeader) return;
+  if (!n.core->is_voter() && n.core->committed_voters() == nullptr) {
+    Violation(absl::StrCat("M-35: node ", n.id, " leads though the set without it is committed"));
+  }
   const auto [leader, fresh] = leaders_.try_emplace(n.core->epoch(), n.id);
   if (leader->second != n.id) Violation(absl::StrCat("I-01: two leaders in epoch ", n.core->epoch().value()));
   if (!fresh) return;

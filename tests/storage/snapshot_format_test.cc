@@ -179,6 +179,23 @@ TEST_CASE("a snapshot whose batches are swapped, lost, doubled or another's is r
   CheckRefused(bytes, kId, kHash + 1);  // another cluster's
 }
 
+TEST_CASE("after an error a decoder has nothing but that error") {
+  std::vector<std::string> records(5, std::string(kSnapshotGroupBytes - 100, 'x'));
+  std::string bytes = Encode(records).bytes;
+  bytes[Boundaries(bytes)[2] + 1000] ^= 1;
+  SnapshotDecoder decoder(
+      [&](uint64_t position, size_t length, std::string* piece) {
+        *piece = bytes.substr(position, length);
+        return absl::OkStatus();
+      },
+      bytes.size(), kId, kHash, "the-file");
+  REQUIRE(decoder.ReadHeader().ok());
+  REQUIRE(decoder.Next().ok());
+  const absl::Status error = decoder.Next().status();
+  CHECK(ReasonOf(error) == Reason::kCorruption);
+  for (int i = 0; i < 5; ++i) CHECK(decoder.Next().status() == error);
+}
+
 TEST_CASE("a read error of a snapshot is an error and never its end (F-D07)") {
   const std::string bytes = Encode({std::string(600'000, 'x'), "y"}).bytes;
   for (int failing = 1;; ++failing) {
