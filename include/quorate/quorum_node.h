@@ -170,6 +170,9 @@ class QuorumNode {
   // Hands leadership over if it leads, completes every pending call, stops every thread. OK: no host code
   // is running any more. DeadlineExceeded: stopped all the same, without the orderly hand-over. Idempotent.
   virtual absl::Status Shutdown(absl::Duration deadline) = 0;
+  // The same without waiting, for hosts that have no thread to spare: `done` runs once, on a thread of the node, when
+  // it takes part no more. The node is then to be destroyed, but not by `done`.
+  virtual void ShutdownAsync(absl::Duration deadline, absl::AnyInvocable<void(absl::Status) &&> done) = 0;
 };
 
 }  // namespace quorate

@@ -12,13 +12,14 @@ namespace quorate::quorum {
 HostNode::HostNode(QuorumOptions options, QuorumDependencies dependencies)
     : state_machine_(dependencies.state_machine),
       log_sink_(dependencies.log_sink),
-      apply_(dependencies.executors->MakeSerial("quorate-apply")) {
+      apply_thread_(dependencies.executors->MakeSerial("quorate-apply")),
+      apply_(apply_thread_.get()) {
   engine_ = std::make_unique<Engine>(std::move(options), std::move(dependencies), static_cast<CommitSink*>(this));
 }
 
 HostNode::~HostNode() {
   engine_->Close();
-  apply_.reset();  // runs what is left: completions
+  apply_thread_.reset();  // runs what is left, also what that posts: completions
 }
 
 absl::Status HostNode::Start() { return engine_->Start(); }

@@ -38,6 +38,9 @@ class HostNode final : public QuorumNode, private CommitSink {
   void Unwatch(uint64_t id) override;
   QuorumDescription Describe() const override { return engine_->Describe(); }
   absl::Status Shutdown(absl::Duration deadline) override;
+  void ShutdownAsync(absl::Duration deadline, absl::AnyInvocable<void(absl::Status) &&> done) override {
+    engine_->ShutdownAsync(deadline, std::move(done));
+  }
 
  private:
   // CommitSink, on the strand.
@@ -67,7 +70,8 @@ class HostNode final : public QuorumNode, private CommitSink {
   int64_t append_time_ms_ = 0;  // apply thread: of the last batch in it
   std::shared_ptr<LogSink> log_sink_;
   std::atomic<bool> halted_{false};  // set on the strand; the apply thread then stops applying
-  std::unique_ptr<Executor> apply_;  // before engine_: outlives its callbacks
+  std::unique_ptr<Executor> apply_thread_;  // before engine_: outlives its callbacks
+  Executor* const apply_;                   // the same, still valid for what the destructor waits for
   std::unique_ptr<Engine> engine_;
 };
 

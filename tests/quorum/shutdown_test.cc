@@ -75,5 +75,34 @@ TEST_CASE("whoever shuts a node down returns when it is closed, not when somebod
   CHECK(closed_by_then);
 }
 
+TEST_CASE("a node that goes at any moment completes what was proposed to it, once (I-24, F-H05)", "[quorum]") {
+  // Also while a committed record waits for the apply thread: its completion is posted by what the destructor runs.
+  for (int moment = 1; moment < 60; ++moment) {
+    INFO("after " << moment << " tasks");
+    QuorumCluster cluster(1);
+    cluster.StartAll();
+    REQUIRE(cluster.AwaitLeader() == 1);
+    int completed = 0;
+    cluster.At(1).node->Propose({{"5"}, {}}, [&](absl::StatusOr<Proposed>) { ++completed; });
+    for (int i = 0; i < moment; ++i) cluster.executor().RunOne();
+    cluster.At(1).node.reset();
+    CHECK(completed == 1);
+  }
+}
+
+TEST_CASE("a node can be shut down without waiting", "[quorum]") {
+  QuorumCluster cluster(3);
+  cluster.StartAll();
+  const int leader = cluster.AwaitLeader();
+  REQUIRE(leader != 0);
+  std::optional<absl::Status> done;
+  cluster.At(leader).node->ShutdownAsync(absl::Seconds(5), [&](absl::Status status) { done = std::move(status); });
+  REQUIRE(cluster.Await([&] { return done.has_value(); }));
+  CHECK(done->ok());
+  cluster.At(leader).node.reset();
+  cluster.At(leader).machine->leaderships.clear();
+  CHECK(cluster.AwaitLeader() != 0);
+}
+
 }  // namespace
 }  // namespace quorate::quorum
