@@ -267,7 +267,7 @@ void Engine::Applied(Offset end) {
 
 void Engine::UpdateLeadership() {
   const bool leads = fault_.ok() && core_->role() == ReplicaRole::kLeader;
-  if (!leads || (leadership_.is_self && leadership_.epoch != core_->epoch())) {
+  if (!proposals_.empty() && (!leads || (leadership_.is_self && leadership_.epoch != core_->epoch()))) {
     // M-31: what is in the log has an open fate; what is queued certainly has none.
     absl::Status refusal = Refusal();
     if (refusal.ok()) {
