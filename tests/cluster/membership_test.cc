@@ -208,8 +208,8 @@ TEST_CASE("A controller whose disk was wiped is replaced: formatted anew, the ol
   cluster.ReplaceDisk(3);
   REQUIRE(cluster.directory_id(3) != old);
   cluster.Start(3);
-  REQUIRE(WaitUntil([&] { return Ids(Status(cluster, 1)["currentObservers"]) == std::vector<int>{3}; },
-                    absl::Seconds(20)));
+  REQUIRE(
+      WaitUntil([&] { return Ids(Status(cluster, 1)["currentObservers"]) == std::vector<int>{3}; }, absl::Seconds(20)));
   CHECK_REFUSED(Add(cluster, 3, 3), "remove the voter with the old directory id first");
   CHECK_REFUSED(Remove(cluster, 1, 3, cluster.directory_id(3)), "there is no voter 3");
   REQUIRE_DONE(Remove(cluster, 1, 3, old), absl::StrCat("Removed KRaft controller 3 with directory id ", old));
