@@ -62,6 +62,7 @@ void RequireNoRetry(const std::vector<TracedCall>& calls) {
 
 TEST_CASE("An fdatasync of the leader fails once: it stops, and doesn't try again (F-D09)", "[blackbox]") {
   if (Skipped("failing fdatasync", Tracer::Obstacle())) return;
+  const NoLeakCheck no_leak_check;
   const int rounds = LongForm() ? 20 : 3;
   constexpr uint64_t kSeed = 20261127;
   Hosts hosts;
@@ -92,6 +93,7 @@ TEST_CASE("An fdatasync of the leader fails once: it stops, and doesn't try agai
 
 TEST_CASE("A vote that can't be stored isn't given (F-D09, M-01)", "[blackbox]") {
   if (Skipped("failing fdatasync of a vote", Tracer::Obstacle())) return;
+  const NoLeakCheck no_leak_check;
   Hosts hosts;
   hosts.StartAll();
   History history;
@@ -119,6 +121,7 @@ TEST_CASE("A vote that can't be stored isn't given (F-D09, M-01)", "[blackbox]")
 TEST_CASE("An fdatasync that fails while a node starts keeps it from serving, and harms nothing (F-P04, F-D09)",
           "[blackbox]") {
   if (Skipped("failing fdatasync at a start", Tracer::Obstacle())) return;
+  const NoLeakCheck no_leak_check;
   const int syncs = LongForm() ? 12 : 4;
   Hosts hosts;
   hosts.StartAll();

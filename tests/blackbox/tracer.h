@@ -24,6 +24,16 @@ struct TracedCall {
   bool injected = false;  // it was made to fail
 };
 
+// While it lives, processes that are started don't look for leaks at their end: the leak sanitizer can't, under a
+// tracer, and ends them with a code of its own. Without sanitizers it changes nothing.
+class NoLeakCheck {
+ public:
+  NoLeakCheck();
+  ~NoLeakCheck();
+  NoLeakCheck(const NoLeakCheck&) = delete;
+  NoLeakCheck& operator=(const NoLeakCheck&) = delete;
+};
+
 class Tracer {
  public:
   // Why no process can be traced here; empty: it can.
