@@ -97,7 +97,7 @@ struct QuorumChangeOptions {
   bool dry_run = false;
   // Called about twice a second, on the calling thread, with what the leader works on while it does: what is being
   // waited for, and how far the newcomer has got.
-  std::function<void(const PendingVoterChange&)> on_progress;
+  std::function<void(const PendingVoterChange&)> on_progress = nullptr;
 };
 
 struct AdminClientOptions {
