@@ -216,7 +216,7 @@ class CoreCluster {
   std::string HistoryOf(Node& node, Offset end);
   void CheckSnapshots(Node& node);
 
-  // The referee.
+  // core_cluster_referee.cc
   void CheckSent(Node& node, const Message& message);
   void CheckLeadership(Node& node);
   void CheckVoters(Node& node, const Batch& batch);
