@@ -92,6 +92,8 @@ class Load::Worker {
         break;
       case 1:
         command_.operation = Operation::kAppend;
+        // Of all lengths, so that the length of the value tells what is in it, too.
+        argument_.append(random_.Below(128), '_');
         argument_ += ";";
         break;
       default:
