@@ -97,7 +97,8 @@ struct NodeDependencies {
 struct NodeStatus {
   NodeId id = kNoNode;
   ClusterId cluster_id;
-  bool running = false;  // started and not shut down
+  int32_t unclean_starts = 0;  // lives of this data directory that ended badly before this one, one after the other
+  bool running = false;        // started and not shut down
   BrokerState broker = BrokerState::kNotRunning;
   BrokerEpoch broker_epoch = kNoBrokerEpoch;  // of the registration; kNoBrokerEpoch before it
   // Why the last try to register or to send a heartbeat failed; OK after one that succeeded.
@@ -114,6 +115,12 @@ class Node {
   // kInUse, kWrongReplica for another node's directory). Starts nothing, binds nothing.
   static absl::StatusOr<std::unique_ptr<Node>> Create(NodeOptions options, NodeDependencies dependencies);
   virtual ~Node() = default;  // = Shutdown(0)
+
+  // How long the host should wait before Start: not zero when the last lives on this data directory ended badly, soon
+  // one after the other (F-P05, docs/durability.md). Nobody waits but the host: `quorate server` does, and a host whose
+  // supervisor has a backoff of its own, or that is killed on purpose, need not. A node that is destroyed instead of
+  // started doesn't count.
+  [[nodiscard]] virtual absl::Duration start_backoff() const = 0;
 
   // Binds every listener, recovers log and election state (blocks for that), then joins the quorum and, as
   // a broker, registers. Returns before either has succeeded; see the Wait… functions. Once. After an error

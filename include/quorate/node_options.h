@@ -71,6 +71,8 @@ struct NodeOptions {
   // metadata.log.max.record.bytes.between.snapshots, metadata.log.max.snapshot.interval.ms,
   // quorate.snapshot.send.bytes.per.second
   SnapshotPolicy snapshots;
+  // quorate.start.backoff.max.ms: bound of Node::start_backoff(); 0: it is always 0.
+  absl::Duration start_backoff_max = absl::Minutes(1);
 
   // ---- Brokers ----------------------------------------------------------------------------------
   absl::Duration broker_heartbeat_interval = absl::Milliseconds(2000);      // broker.heartbeat.interval.ms

@@ -68,8 +68,10 @@ class DataDirectory {
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(FileStorageOptions options);
   virtual ~DataDirectory() = default;
   [[nodiscard]] virtual const DirectoryIdentity& identity() const = 0;
-  // How long the host should wait before it goes on: not zero when the last lives on this directory ended badly, soon
-  // one after the other (F-P05). Advice; nothing else depends on it. To stop in order is to destroy this object.
+  // How many lives on this directory ended badly before this one, soon one after the other, and how long the host
+  // should therefore wait before it makes the stores: from the sixth on, one second, then twice as long each time, up
+  // to a minute (F-P05). Advice; nothing else depends on it. To stop in order is to destroy this object.
+  [[nodiscard]] virtual int32_t unclean_starts() const { return 0; }
   [[nodiscard]] virtual absl::Duration start_backoff() const { return absl::ZeroDuration(); }
   // Each once.
   virtual std::unique_ptr<LogStore> MakeLogStore() = 0;

@@ -108,6 +108,7 @@ class Server {
     absl::StatusOr<std::unique_ptr<Node>> node = Node::Create(std::move(options), std::move(dependencies));
     if (!node.ok()) return Refuse(node.status());
     node_ = *std::move(node);
+    if (!WaitOutBackoff()) return kExitOk;
     if (absl::Status started = node_->Start(); !started.ok()) return Refuse(started);
     Say(absl::StrCat("listening on ", Listed(node_->bound_endpoints()), "; cluster ",
                      node_->status().cluster_id.ToString()));
@@ -122,6 +123,25 @@ class Server {
   void Say(const std::string& line) { log_->Write(LogLevel::kInfo, kComponent, line); }
 
   int Refuse(const absl::Status& status) { return Fail(context_, status.message(), RemedyForStart(status, args_)); }
+
+  // F-P05: who dies again and again is started again ever later. False when told to stop meanwhile.
+  bool WaitOutBackoff() {
+    const absl::Duration backoff = node_->start_backoff();
+    if (backoff <= absl::ZeroDuration()) return true;
+    const NodeStatus status = node_->status();
+    log_->Write(LogLevel::kWarning, kComponent,
+                absl::StrCat("node ", status.id.value(), " was started ", status.unclean_starts,
+                             " times in a row without a clean stop; waiting ", absl::FormatDuration(backoff),
+                             " before the next start. Look in the log for why it died; quorate.start.backoff.max.ms "
+                             "bounds the wait, and docs/durability.md tells about it"));
+    const Instant until = context_.clock->Now() + backoff;
+    while (context_.clock->Now() < until) {
+      if (signals_->Wait(until - context_.clock->Now()) != Signals::Event::kStop) continue;
+      Say("stopped before the start");
+      return false;
+    }
+    return true;
+  }
 
   // What keeps the node from being of use; OK when it is.
   absl::Status Missing(const NodeStatus& status) const {

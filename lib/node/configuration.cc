@@ -298,6 +298,7 @@ void ReadData(PropertiesReader& reader, NodeOptions& options) {
   reader.Milliseconds("metadata.log.max.snapshot.interval.ms", 0, &options.snapshots.interval);
   reader.Integer("quorate.snapshot.send.bytes.per.second", 0, INT64_MAX,
                  [&](int64_t value) { options.snapshots.send_bytes_per_second = static_cast<uint64_t>(value); });
+  reader.Milliseconds("quorate.start.backoff.max.ms", 0, &options.start_backoff_max);
 }
 
 void ReadBrokersAndTopics(PropertiesReader& reader, NodeOptions& options) {

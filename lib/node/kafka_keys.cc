@@ -48,6 +48,7 @@ constexpr absl::string_view kReadKeys[] = {"advertised.listeners",
                                            "quorate.quorum.disk.stall.ms",
                                            "quorate.quorum.silence.min.ms",
                                            "quorate.snapshot.send.bytes.per.second",
+                                           "quorate.start.backoff.max.ms",
                                            "security.inter.broker.protocol",
                                            "unclean.leader.election.enable"};
 

@@ -49,12 +49,17 @@ NodeImpl::NodeImpl(NodeOptions options, NodeDependencies dependencies, QuorumOpt
                                      [this](const Leadership& leadership) { OnLeadership(leadership); },
                                      [this](const absl::Status& cause) { OnHalted(cause); }}) {
   state_.id = options_.id;
+  state_.unclean_starts = dependencies_.directory->unclean_starts();
   state_.cluster_id = quorum_options_.cluster_id;
   last_quorum_.cluster_id = quorum_options_.cluster_id;
   last_quorum_.self = quorum_options_.self;
 }
 
 NodeImpl::~NodeImpl() { Dismantle(absl::ZeroDuration()); }
+
+absl::Duration NodeImpl::start_backoff() const {
+  return std::min(dependencies_.directory->start_backoff(), options_.start_backoff_max);
+}
 
 // ---- Start ---------------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class NodeImpl final : public Node {
   NodeImpl(NodeOptions options, NodeDependencies dependencies, QuorumOptions quorum);
   ~NodeImpl() override;
 
+  [[nodiscard]] absl::Duration start_backoff() const override;
   absl::Status Start() override;
   absl::Status Shutdown(absl::Duration deadline) override;
   void BeginControlledShutdown(absl::Duration timeout, absl::AnyInvocable<void(absl::Status) &&> done) override;

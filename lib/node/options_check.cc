@@ -289,6 +289,7 @@ class Checker {
               absl::ToInt64Milliseconds(options_.timeouts.fetch), " ms)");
     }
     CheckDuration("metadata.log.max.snapshot.interval.ms", options_.snapshots.interval, absl::ZeroDuration());
+    CheckDuration("quorate.start.backoff.max.ms", options_.start_backoff_max, absl::ZeroDuration(), hour);
     CheckDuration("broker.heartbeat.interval.ms", options_.broker_heartbeat_interval, one);
     CheckDuration("broker.session.timeout.ms", options_.broker_session_timeout, one);
     CheckDuration("initial.broker.registration.timeout.ms", options_.initial_registration_timeout, one);

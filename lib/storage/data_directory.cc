@@ -148,6 +148,7 @@ class FileDataDirectory final : public DataDirectory {
 
   [[nodiscard]] const DirectoryIdentity& identity() const override { return identity_; }
   [[nodiscard]] absl::Duration start_backoff() const override { return ledger_.backoff(); }
+  [[nodiscard]] int32_t unclean_starts() const override { return ledger_.unclean_starts(); }
 
   std::unique_ptr<LogStore> MakeLogStore() override {
     LogPlace place{

@@ -64,6 +64,7 @@ absl::StatusOr<LogBounds> FileLogStore::Open(absl::FunctionRef<absl::Status(cons
     return log.status();
   }
   place_.ledger->NoteRecovered();
+  background_->PostAt(clock_->Now() + StartLedger::kStable, [ledger = place_.ledger] { ledger->NoteStable(); });
   log_.emplace(*std::move(log));
   durable_end_ = log_->end.position.end;
   PrepareNextSegment();

@@ -57,7 +57,8 @@ StartLedger::StartLedger(FileSystem* files, const std::string& directory, Clock*
       log_sink_(std::move(log_sink)),
       now_ms_(absl::ToUnixMillis(clock->WallNow())) {
   Load(files);
-  Write(StartRecord::Phase::kRecovering);
+  mine_ = StartRecord{StartRecord::Phase::kRecovering, unclean_, now_ms_};
+  Write(mine_);
   if (unclean_ > 0) {
     log_sink_->Write(unclean_ > kFreeStarts ? LogLevel::kWarning : LogLevel::kInfo, "storage",
                      absl::StrCat("event=unclean_start directory=", directory, " in_a_row=", unclean_,
@@ -68,8 +69,8 @@ StartLedger::StartLedger(FileSystem* files, const std::string& directory, Clock*
 StartLedger::~StartLedger() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (trouble_) return;
-  unclean_ = 0;
-  Write(StartRecord::Phase::kClosed);
+  const bool began = mine_.phase != StartRecord::Phase::kRecovering;
+  Write(began ? StartRecord{StartRecord::Phase::kClosed, 0, now_ms_} : before_);
 }
 
 void StartLedger::Load(FileSystem* files) {
@@ -88,6 +89,7 @@ void StartLedger::Load(FileSystem* files) {
     return;
   }
   file_ = *std::move(file);
+  before_ = last.value_or(StartRecord());
   if (!last.has_value() || last->phase == StartRecord::Phase::kClosed) return;
   if (last->phase == StartRecord::Phase::kRecovering) QUORATE_MARK("C-30");
   const int64_t age_ms = now_ms_ - last->since_ms;
@@ -95,16 +97,24 @@ void StartLedger::Load(FileSystem* files) {
   unclean_ = recent ? std::min(last->unclean + 1, kUncleanMax) : 1;
 }
 
-void StartLedger::Write(StartRecord::Phase phase) {
+void StartLedger::Write(const StartRecord& record) {
   if (file_ == nullptr) return;
-  const std::string line = EncodeStartRecord(StartRecord{phase, unclean_, now_ms_});
+  const std::string line = EncodeStartRecord(record);
   if (file_->WriteAt(0, {absl::string_view(line)}).ok()) return;
   file_ = nullptr;  // the stores have the same disk, and more to say about it
 }
 
 void StartLedger::NoteRecovered() {
   std::lock_guard<std::mutex> lock(mutex_);
-  Write(StartRecord::Phase::kRunning);
+  mine_.phase = StartRecord::Phase::kRunning;
+  Write(mine_);
+}
+
+void StartLedger::NoteStable() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (trouble_ || mine_.unclean == 0) return;
+  mine_.unclean = 0;
+  Write(mine_);
 }
 
 void StartLedger::NoteTrouble() {

@@ -10,9 +10,11 @@
 //
 // A start is unclean when the life before it didn't end in order: the process was killed, or a store had failed when
 // it was closed. kFreeStarts of them in a row, each within kWindow of the one before, are taken as they come; from then
-// on the pause doubles from one second to a minute.
+// on the pause doubles from one second to a minute. Whoever has run for kStable is out of the loop, however it ends;
+// and a life that ended before it got to its log, say because it was told to stop while it waited, proves nothing: the
+// line becomes again what it was.
 //
-// Threads: NoteRecovered and NoteTrouble from any.
+// Threads: NoteRecovered, NoteStable and NoteTrouble from any.
 #ifndef QUORATE_STORAGE_START_LEDGER_H_
 #define QUORATE_STORAGE_START_LEDGER_H_
 
@@ -42,18 +44,20 @@ std::optional<StartRecord> ParseStartRecord(absl::string_view text);
 
 class StartLedger {
  public:
-  static constexpr int32_t kFreeStarts = 3;
+  static constexpr int32_t kFreeStarts = 5;
   static constexpr absl::Duration kWindow = absl::Minutes(10);
+  static constexpr absl::Duration kStable = absl::Minutes(1);
   static constexpr absl::Duration kBackoffMax = absl::Minutes(1);
 
   // Counts this start.
   StartLedger(FileSystem* files, const std::string& directory, Clock* clock, std::shared_ptr<LogSink> log_sink);
-  // An end in order, unless there was trouble.
+  // An end in order, unless there was trouble or nothing was begun.
   ~StartLedger();
   StartLedger(const StartLedger&) = delete;
   StartLedger& operator=(const StartLedger&) = delete;
 
   void NoteRecovered();
+  void NoteStable();
   void NoteTrouble();
 
   [[nodiscard]] int32_t unclean_starts() const { return unclean_; }
@@ -61,14 +65,16 @@ class StartLedger {
 
  private:
   void Load(FileSystem* files);
-  void Write(StartRecord::Phase phase);
+  void Write(const StartRecord& record);
 
   const std::string path_;
   const std::shared_ptr<LogSink> log_sink_;
   const int64_t now_ms_;
-  int32_t unclean_ = 0;
+  StartRecord before_;   // what the last life left
+  int32_t unclean_ = 0;  // starts before this one
   std::mutex mutex_;
   std::unique_ptr<File> file_;  // guarded by mutex_; null: it can't be written
+  StartRecord mine_;            // guarded by mutex_
   bool trouble_ = false;        // guarded by mutex_
 };
 

@@ -104,7 +104,8 @@ TEST_CASE("Durations, numbers and switches reach their options") {
                                            "controller.quorum.fetch.timeout.ms=2000\n"
                                            "broker.heartbeat.interval.ms = 150\nbroker.session.timeout.ms: 900\n"
                                            "metadata.max.idle.interval.ms 0\ndelete.topic.enable=FALSE\n"
-                                           "metadata.log.segment.bytes=8388608\ndefault.replication.factor=3\n"));
+                                           "metadata.log.segment.bytes=8388608\ndefault.replication.factor=3\n"
+                                           "quorate.start.backoff.max.ms=0\n"));
   REQUIRE(result.options.ok());
   CHECK(result.options->timeouts.election == absl::Seconds(1));
   CHECK(result.options->timeouts.fetch == absl::Seconds(2));
@@ -114,6 +115,9 @@ TEST_CASE("Durations, numbers and switches reach their options") {
   CHECK_FALSE(result.options->delete_topics);
   CHECK(result.options->metadata_segment_bytes == 8388608);
   CHECK(result.options->default_replication_factor == 3);
+  CHECK(result.options->start_backoff_max == absl::ZeroDuration());
+  CHECK(Parse(kCombined).options->start_backoff_max == absl::Minutes(1));
+  CHECK_FALSE(Parse(kCombined, {{"quorate.start.backoff.max.ms", "3600001"}}).options.ok());
 }
 
 constexpr char kDynamic[] =

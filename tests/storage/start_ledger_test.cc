@@ -26,16 +26,17 @@ TEST_CASE("a crash loop is noticed, backed off from, and forgotten after an orde
   Machine machine;
   REQUIRE(machine.Format().ok());
   std::vector<int64_t> seconds;
-  for (int start = 0; start < 13; ++start) {
+  for (int start = 0; start < 15; ++start) {
     REQUIRE(machine.Start() == absl::OkStatus());
     seconds.push_back(absl::ToInt64Seconds(machine.directory->start_backoff()));
     machine.clock.Advance(machine.directory->start_backoff() + absl::Seconds(2));
     Kill(machine);
   }
-  CHECK(seconds == std::vector<int64_t>{0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60});
+  CHECK(seconds == std::vector<int64_t>{0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60});
   CHECK(absl::StrContains(machine.sink->text(), "event=unclean_start"));
-  CHECK(absl::StrContains(machine.sink->text(), "in_a_row=12 backoff=1m"));
+  CHECK(absl::StrContains(machine.sink->text(), "in_a_row=14 backoff=1m"));
   REQUIRE(machine.Start().ok());
+  CHECK(machine.directory->unclean_starts() == 15);
   CHECK(machine.directory->start_backoff() == absl::Minutes(1));
   REQUIRE(machine.Append({TestBatch(Offset(0), Epoch(1), "nothing is deleted")}).ok());
   machine.Stop();
@@ -55,22 +56,63 @@ TEST_CASE("deaths that are far apart are no crash loop (F-P05)") {
   }
 }
 
+TEST_CASE("who has run for a minute is out of the loop, however it ends (F-P05)") {
+  Machine machine;
+  REQUIRE(machine.Format().ok());
+  for (int start = 0; start < 8; ++start) {
+    REQUIRE(machine.Start().ok());
+    CHECK(machine.directory->unclean_starts() == start);
+    machine.executor.RunFor(StartLedger::kStable - absl::Milliseconds(1));
+    Kill(machine);
+  }
+  REQUIRE(machine.Start().ok());
+  CHECK(machine.directory->start_backoff() > absl::ZeroDuration());
+  machine.executor.RunFor(StartLedger::kStable);
+  Kill(machine);
+  REQUIRE(machine.Start().ok());
+  CHECK(machine.directory->unclean_starts() == 1);
+  CHECK(machine.directory->start_backoff() == absl::ZeroDuration());
+}
+
+TEST_CASE("a life that never got to its log changes no count, unless it is killed (F-P05)") {
+  Machine machine;
+  REQUIRE(machine.Format().ok());
+  for (int start = 0; start < 7; ++start) {
+    REQUIRE(machine.Start().ok());
+    Kill(machine);
+  }
+  for (int start = 0; start < 3; ++start) {
+    REQUIRE(machine.OpenDirectory().ok());
+    CHECK(machine.directory->unclean_starts() == 7);
+    machine.Stop();  // it was told to stop while it waited
+  }
+  REQUIRE(machine.OpenDirectory().ok());
+  Kill(machine);
+  REQUIRE(machine.OpenDirectory().ok());
+  CHECK(machine.directory->unclean_starts() == 8);
+  machine.Stop();
+  REQUIRE(machine.Start().ok());
+  machine.Stop();
+  REQUIRE(machine.OpenDirectory().ok());
+  CHECK(machine.directory->unclean_starts() == 0);
+}
+
 TEST_CASE("a start that finds damage, or a store that failed, isn't an orderly end (F-P05)") {
   Machine machine;
   REQUIRE(machine.Format().ok());
   machine.files.SetContents(SegmentPath(0), "garbage");
-  for (int start = 0; start < 5; ++start) {
+  for (int start = 0; start < 8; ++start) {
     CHECK_FALSE(machine.Start().ok());
     CHECK((machine.directory->start_backoff() > absl::ZeroDuration()) == (start > StartLedger::kFreeStarts));
     machine.Stop();
   }
   Machine other;
   REQUIRE(other.Format().ok());
-  for (int start = 0; start < 5; ++start) {
+  for (int start = 0; start < 8; ++start) {
     REQUIRE(other.Start().ok());
     CHECK((other.directory->start_backoff() > absl::ZeroDuration()) == (start > StartLedger::kFreeStarts));
     other.files.FailCall(1);
-    CHECK_FALSE(other.Append({TestBatch(Offset(0), Epoch(1), "x")}).ok());
+    CHECK_FALSE(other.Append({TestBatch(other.bounds.end.end, Epoch(1), "x")}).ok());
     other.Stop();
   }
 }
