@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "node/endpoint_text.h"
 #include "node/kafka_keys.h"
+#include "node/listener_security.h"
 #include "node/options_check.h"
 #include "node/properties.h"
 #include "quorate/limits.h"

@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "node/admin_codec.h"
+#include "node/listener_security.h"
 #include "node/methods.h"
-#include "node/options_check.h"
 #include "quorate/status.h"
 
 namespace quorate::node {

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "quorate/node_options.h"
 
 namespace quorate::node {
@@ -26,14 +25,6 @@ std::vector<OptionProblem> CheckOptions(const NodeOptions& options);
 
 // What is allowed but probably not meant.
 std::vector<OptionProblem> QuestionableOptions(const NodeOptions& options);
-
-// The protocol of a listener: by the map, else by its name, else PLAINTEXT for a controller's. Nullptr-like: false.
-bool FindSecurityProtocol(const NodeOptions& options, const std::string& listener, SecurityProtocol* protocol);
-absl::string_view ProtocolName(SecurityProtocol protocol);
-bool ParseProtocol(absl::string_view name, SecurityProtocol* protocol);
-
-// The listener that brokers reach each other through; empty when there is none.
-std::string InterBrokerListener(const NodeOptions& options);
 
 }  // namespace quorate::node
 

@@ -28,7 +28,7 @@ CoreImpl::CoreImpl(CoreConfig config, RecoveredState recovered, Random* random)
     if (!QUORATE_MUTANT("M-26")) high_watermark_ = std::max(high_watermark_, recovered.snapshot->info.id.end);
   }
   if (recovered.partial_snapshot.has_value()) {
-    download_ = Download{.file = {*recovered.partial_snapshot, recovered.partial_snapshot_bytes}};
+    download_ = RunningDownload{.file = {*recovered.partial_snapshot, recovered.partial_snapshot_bytes}};
   }
   if (recovered.election.has_value()) {
     epoch_ = recovered.election->epoch;

@@ -37,9 +37,9 @@
 #include "raft/progress.h"
 #include "raft/read_queue.h"
 #include "raft/replica_log.h"
+#include "raft/role_state.h"
 #include "raft/send_budget.h"
 #include "raft/silence.h"
-#include "raft/snapshot_download.h"
 #include "raft/snapshot_reads.h"
 #include "raft/timing.h"
 #include "raft/voter_set.h"
@@ -97,27 +97,6 @@ class CoreImpl final : public Core {
   }
 
  private:
-  // The state of one fetch session of ours (follower), or of the search for a leader (unattached).
-  struct Session {
-    uint64_t id = 0;
-    bool heard = false;           // the leader answered in it
-    Instant last_sent;            // a FetchRequest of it
-    uint64_t unacknowledged = 0;  // bytes received since the last FetchRequest
-    std::optional<Instant> reopen_at;
-  };
-  struct Discovery {
-    uint64_t first_request_id = 0;  // answers to this and later ones count
-    Instant next_at;
-    uint64_t asked = 0;  // peers so far
-  };
-  struct Resignation {
-    std::vector<ReplicaKey> successors;  // the best first
-    std::set<ReplicaKey> untold;
-    Instant resend_at;
-    Instant hand_over_until;  // handing_over() holds no longer than this
-    bool requested = false;   // by the host, not by check-quorum
-  };
-
   // ---- core.cc -----------------------------------------------------------------------------------
   // Begins an event: time moves, and timers that are due run before the event does (F-P06). False: halted.
   bool Begin(Instant now);
@@ -329,7 +308,7 @@ class CoreImpl final : public Core {
   int failed_rounds_ = 0;
 
   // Follower.
-  std::optional<Session> session_;
+  std::optional<FetchSession> session_;
   Instant fetch_deadline_ = Instant::Infinite();
   std::optional<Instant> leader_heard_;
   bool leader_gone_ = false;  // its connection broke, it said goodbye, or it denied leading
@@ -338,7 +317,7 @@ class CoreImpl final : public Core {
   bool leader_deposed_ = false;
   uint64_t read_round_seen_ = 0;
   // Unattached.
-  std::optional<Discovery> discovery_;
+  std::optional<LeaderSearch> discovery_;
 
   // Leader.
   ReplicaTable replicas_;
@@ -361,21 +340,9 @@ class CoreImpl final : public Core {
   SendBudget snapshot_budget_;
   Instant snapshot_send_at_ = Instant::Infinite();
   uint64_t last_snapshot_work_ = 0;  // of ReadSnapshotChunk, WriteSnapshotChunk and VerifySnapshot effects
-  // Follower. What is on disk of a snapshot outlives roles, as does what is being done about it; questions don't.
-  struct Download {
-    SnapshotDownload file;
-    uint64_t request_id = 0;               // the running question; 0: none
-    Instant ask_at = Instant::Infinite();  // ask, or ask again
-    uint64_t work_id = 0;                  // the running write or verification; 0: none
-    size_t writing = 0;                    // bytes of the write
-    bool verifying = false;
-  };
-  struct Verified {
-    SnapshotInfo info;
-    RecoveredState::VotersAt voters;
-  };
-  std::optional<Download> download_;
-  std::optional<Verified> verified_;  // while this node neither follows nor leads, it isn't installed
+  // Follower.
+  std::optional<RunningDownload> download_;
+  std::optional<VerifiedSnapshot> verified_;  // while this node neither follows nor leads, it isn't installed
   Instant download_not_before_;
   int failed_downloads_ = 0;
 

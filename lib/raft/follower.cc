@@ -28,7 +28,7 @@ void CoreImpl::On(const Message& message, const BeginEpochRequest& request) {
 // ---- The session ------------------------------------------------------------------------------------
 
 void CoreImpl::OpenSession() {
-  session_ = Session{.id = NewRequestId(), .last_sent = now_, .reopen_at = std::nullopt};
+  session_ = FetchSession{.id = NewRequestId(), .last_sent = now_, .reopen_at = std::nullopt};
   SendFetch();
 }
 

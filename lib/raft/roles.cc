@@ -72,7 +72,7 @@ void CoreImpl::BecomeUnattached(Epoch epoch) {
   }
   // Not at once: most often a candidate is about to win, and will say so.
   discovery_ =
-      Discovery{.first_request_id = last_request_id_ + 1, .next_at = now_ + timing_.RetryBackoff(), .asked = 0};
+      LeaderSearch{.first_request_id = last_request_id_ + 1, .next_at = now_ + timing_.RetryBackoff(), .asked = 0};
 }
 
 void CoreImpl::BecomeFollower(Epoch epoch, const LeaderInfo& leader) {

@@ -37,7 +37,7 @@ void CoreImpl::OnSnapshotOffered(LogPosition id) {
     // Else the leader may still have the one that has begun to arrive, and says so if it hasn't.
   }
   if (now_ < download_not_before_) return;  // the next keep-alive brings the same offer
-  if (!download_.has_value()) download_ = Download{.file = SnapshotDownload(id)};
+  if (!download_.has_value()) download_ = RunningDownload{.file = SnapshotDownload(id)};
   if (download_->request_id == 0 && download_->work_id == 0) AskForPiece();
 }
 
@@ -106,7 +106,7 @@ void CoreImpl::OnOtherFile() {
   QUORATE_MARK("C-10");
   const LogPosition id = download_->file.id();
   AbandonDownload();
-  download_ = Download{.file = SnapshotDownload(id)};
+  download_ = RunningDownload{.file = SnapshotDownload(id)};
   // Not at once: a leader that never fits would keep both of us busy.
   download_->ask_at = now_ + timing_.RetryBackoff();
 }
@@ -136,7 +136,7 @@ void CoreImpl::SnapshotChunkWritten(Instant now, uint64_t id, absl::Status writt
 
 void CoreImpl::VerifyDownload() {
   if (QUORATE_MUTANT("M-23")) {
-    verified_ = Verified{download_->file.info(), VotersAsOf(log_.end_offset())};
+    verified_ = VerifiedSnapshot{download_->file.info(), VotersAsOf(log_.end_offset())};
     download_.reset();
     return InstallVerified();
   }
@@ -159,7 +159,7 @@ void CoreImpl::SnapshotVerified(Instant now, uint64_t id, absl::StatusOr<Recover
   }
   download_.reset();
   failed_downloads_ = 0;
-  verified_ = Verified{info, *std::move(voters)};
+  verified_ = VerifiedSnapshot{info, *std::move(voters)};
   // M-03: who stands for election, or leads, does so with the log that it has told the others of. It is either behind,
   // and will follow, or ahead, and doesn't need the snapshot.
   if (role_ == ReplicaRole::kFollower) InstallVerified();
@@ -186,7 +186,7 @@ void CoreImpl::ForgetDownload() {
 // ---- Putting it in the place of the log -----------------------------------------------------------------
 
 void CoreImpl::InstallVerified() {
-  const Verified verified = *std::exchange(verified_, std::nullopt);
+  const VerifiedSnapshot verified = *std::exchange(verified_, std::nullopt);
   const LogPosition id = verified.info.id;
   if (id.end <= high_watermark_ && log_.Contradicts(id)) {
     return HaltWith(Reason::kCorruption,
