@@ -54,6 +54,9 @@ function(quorate_room name)
     PRIVATE ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS} $<BUILD_INTERFACE:quorate_build_flags>)
   set_property(GLOBAL APPEND PROPERTY QUORATE_ROOMS ${target})
+  # What the room is made of: tests/simulator builds some rooms once more, with hooks in them.
+  list(TRANSFORM ARG_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE sources)
+  set_property(GLOBAL PROPERTY QUORATE_SOURCES_${name} ${sources})
 endfunction()
 
 # Messages and services of proto/, compiled once each, in their own library: no public header shows them.

@@ -69,7 +69,7 @@ class HostNode final : public QuorumNode, private CommitSink {
   LogPosition applied_;         // apply thread: what the state machine reflects
   int64_t append_time_ms_ = 0;  // apply thread: of the last batch in it
   std::shared_ptr<LogSink> log_sink_;
-  std::atomic<bool> halted_{false};  // set on the strand; the apply thread then stops applying
+  std::atomic<bool> halted_{false};         // set on the strand; the apply thread then stops applying
   std::unique_ptr<Executor> apply_thread_;  // before engine_: outlives its callbacks
   Executor* const apply_;                   // the same, still valid for what the destructor waits for
   std::unique_ptr<Engine> engine_;

@@ -146,6 +146,7 @@ absl::Status SimFileSystem::Begin(FileCall call, const std::string& path, uint64
       info.number = ++calls_;
       ++counts_[call];
       crashed_ = calls_ == crash_before_;
+      if (crashed_ && crash_listener_) crash_listener_();
     }
     if (crashed_) return DiskError(ToString(call), path, "the machine has crashed");
     if (calls_ == fail_at_) return DiskError(ToString(call), path, "Input/output error");
@@ -157,6 +158,7 @@ absl::Status SimFileSystem::Begin(FileCall call, const std::string& path, uint64
 absl::Status SimFileSystem::End() {
   if (calls_ != crash_after_) return absl::OkStatus();
   crashed_ = true;
+  if (crash_listener_) crash_listener_();
   return DiskError("call", std::to_string(calls_), "the machine has crashed");
 }
 
@@ -274,6 +276,21 @@ absl::StatusOr<uint64_t> SimFileSystem::FreeBytes(const std::string& path) {
 void SimFileSystem::CrashAtCall(uint64_t n, CrashMoment moment) {
   std::lock_guard<std::mutex> lock(mutex_);
   (moment == CrashMoment::kBefore ? crash_before_ : crash_after_) = calls_ + n;
+}
+
+void SimFileSystem::DisarmCrash() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  crash_before_ = crash_after_ = 0;
+}
+
+void SimFileSystem::SetCrashListener(std::function<void()> listener) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  crash_listener_ = std::move(listener);
+}
+
+uint64_t SimFileSystem::TotalBytes() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return disk_.TotalBytes();
 }
 
 void SimFileSystem::FailCall(uint64_t n) {

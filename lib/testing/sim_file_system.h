@@ -88,6 +88,9 @@ class SimFileSystem final : public FileSystem {
   void SetHook(std::function<absl::Status(const FileCallInfo&)> hook);
   // Writes that make the files larger than this in sum fail (F-D10).
   void SetQuotaBytes(uint64_t bytes);
+  void DisarmCrash();  // no crash at a call any more
+  // Told when a call was the last one before a crash (not for Crash). Called with a lock held: must not come back in.
+  void SetCrashListener(std::function<void()> listener);
   // The machine stops now; then it is started again with what `survival` leaves on the disk.
   void Crash();
   void Restart(Survival survival);
@@ -95,6 +98,7 @@ class SimFileSystem final : public FileSystem {
 
   // ---- Looking and tampering. The file must exist. ----
   [[nodiscard]] uint64_t calls() const;
+  [[nodiscard]] uint64_t TotalBytes() const;
   [[nodiscard]] uint64_t CountOf(FileCall call) const;
   [[nodiscard]] std::string Contents(const std::string& path) const;
   void FlipBit(const std::string& path, uint64_t bit);
@@ -115,6 +119,7 @@ class SimFileSystem final : public FileSystem {
   Xoshiro random_;                                         // guarded by mutex_
   SimDisk disk_;                                           // guarded by mutex_
   std::function<absl::Status(const FileCallInfo&)> hook_;  // guarded by mutex_
+  std::function<void()> crash_listener_;                   // guarded by mutex_
   std::set<SimDisk::NodeNumber> locks_;                    // guarded by mutex_
   std::multiset<SimDisk::NodeNumber> open_;                // guarded by mutex_; once per handle of this life
   std::map<FileCall, uint64_t> counts_;                    // guarded by mutex_

@@ -1,0 +1,338 @@
+#include "testing/simulator/referee.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "raft/control_records.h"
+
+namespace quorate::testing::simulator {
+
+class Referee::Watch final : public raft::Observer {
+ public:
+  Watch(Referee* referee, int node) : referee_(referee), node_(node) {}
+  void OnStep(const raft::Core& core, const raft::Effects& effects) override { referee_->Step(node_, core, effects); }
+  void OnApplied(Offset end, bool) override { referee_->Applied(node_, end); }
+
+ private:
+  Referee* const referee_;
+  const int node_;
+};
+
+void Referee::Fail(absl::string_view invariant, std::string what) {
+  if (violation_.has_value()) return;
+  violation_ = Violation{std::string(invariant), std::move(what), scheduler_->now()};
+}
+
+Replica* Referee::Find(const ReplicaKey& key) {
+  for (auto& [known, replica] : replicas_) {
+    if (known.Matches(key)) return replica.get();
+  }
+  return nullptr;
+}
+
+// ---- Lives ---------------------------------------------------------------------------------------------
+
+std::unique_ptr<raft::Observer> Referee::LifeBegins(int node, const ReplicaKey& key,
+                                                    const std::vector<Voter>& initial_voters) {
+  auto [at, fresh] = replicas_.try_emplace(key);
+  if (fresh) {
+    at->second = std::make_unique<Replica>();
+    at->second->key = key;
+  }
+  Replica& replica = *at->second;
+  replica.node = node;
+  replica.initial_voters = raft::VoterSet(initial_voters);
+  replica.alive = true;
+  replica.role = ReplicaRole::kUnattached;
+  // What was never stored was never said: a life may begin below where the one before it died.
+  replica.epoch = replica.persisted.has_value() ? replica.persisted->epoch : Epoch(0);
+  replica.high_watermark = Offset(0);
+  replica.applied = Offset(0);
+  replica.leads.reset();
+  nodes_[node] = key;
+  return std::make_unique<Watch>(this, node);
+}
+
+void Referee::LifeEnds(int node) {
+  if (Has(node)) At(node).alive = false;
+}
+
+void Referee::ForgetDisk(const ReplicaKey& key) {
+  Replica* replica = Find(key);
+  if (replica == nullptr) return;
+  replica->log.Reset(Offset(0), 0);
+  replica->durable = replica->on_disk = replica->reset_to = Offset(0);
+  replica->persisted.reset();
+  replica->voter_records.clear();
+}
+
+void Referee::LogOpened(int node, const LogBounds& bounds, const std::vector<Batch>& batches) {
+  Replica& replica = At(node);
+  const Offset start = bounds.start.end;
+  std::optional<uint64_t> chain = history_.ChainAt(start);
+  if (!chain.has_value()) chain = replica.log.ChainAt(start);
+  if (!chain.has_value()) {
+    return Fail("I-11", absl::StrCat("the log of node ", node, " begins at offset ", start.value(),
+                                     ", which is no boundary of what was committed"));
+  }
+  const Offset promised = replica.durable;
+  const std::optional<uint64_t> promised_chain = replica.log.ChainAt(promised);
+  replica.log.Reset(start, *chain);
+  if (start == Offset(0)) replica.voter_records.clear();
+  std::erase_if(replica.voter_records, [&](const auto& record) { return record.first >= start; });
+  if (replica.voter_records.empty() && history_.VotersAsOf(start) != nullptr) {
+    replica.voter_records.push_back(*history_.VotersAsOf(start));
+  }
+  for (const Batch& batch : batches) {
+    if (auto wrong = history_.Note(batch, replica.log.Append(batch))) return Fail("I-05", *wrong);
+    auto sets = raft::VoterSetsIn(batch);
+    if (sets.ok()) replica.voter_records.insert(replica.voter_records.end(), sets->begin(), sets->end());
+  }
+  replica.durable = replica.on_disk = replica.log.end();
+  if (promised <= std::max(start, replica.reset_to)) return;
+  if (replica.log.end() < promised || replica.log.ChainAt(promised) != promised_chain) {
+    Fail("I-12", absl::StrCat("node ", node, " said that its log is on disk up to offset ", promised.value(),
+                              "; after a restart it ends at ", replica.log.end().value(),
+                              replica.log.end() < promised ? "" : " and is another one"));
+  }
+}
+
+void Referee::BecameDurable(int node, Offset end, uint64_t truncations) {
+  Replica& replica = At(node);
+  if (!replica.alive || truncations != replica.truncations) return;  // of a log that is no more (F-D13)
+  if (forgets_writes_ && ++writes_ > 20) return;
+  replica.durable = std::max(replica.durable, std::min(end, replica.log.end()));
+  replica.on_disk = std::max(replica.on_disk, replica.durable);
+}
+
+void Referee::Truncated(int node, Offset end) {
+  Replica& replica = At(node);
+  if (replica.alive) replica.on_disk = std::max(std::min(replica.on_disk, end), replica.durable);
+}
+
+void Referee::Trims(int node, LogPosition start) {
+  Replica& replica = At(node);
+  if (!replica.alive) return;
+  if (start.end > replica.high_watermark) {
+    Fail("I-13", absl::StrCat("node ", node, " trims its log to offset ", start.end.value(), ", its high watermark is ",
+                              replica.high_watermark.value()));
+  }
+  bool covered = false;
+  for (const auto& [id, digest] : snapshots_) covered = covered || id.first >= start.end;
+  if (!covered && start.end > Offset(0)) {
+    Fail("I-13", absl::StrCat("node ", node, " trims its log to offset ", start.end.value(),
+                              ", and no snapshot reaches that far"));
+  }
+  // The shadow keeps what was trimmed: it has to be there until the trim is on disk, and may be for longer.
+}
+
+// What the core asked for was seen in its step already; at a start the driver does it by itself.
+void Referee::ResetsLog(int node, LogPosition start) {
+  Replica& replica = At(node);
+  if (!replica.alive || replica.log.start() == start.end) return;
+  Reset(&replica, start.end);
+}
+
+void Referee::Reset(Replica* replica, Offset start) {
+  const std::optional<uint64_t> chain = history_.ChainAt(start);
+  if (!chain.has_value()) {
+    return Fail("I-11", absl::StrCat("node ", replica->node, " begins its log anew at offset ", start.value(),
+                                     ", which was never committed"));
+  }
+  replica->log.Reset(start, *chain);
+  replica->durable = replica->on_disk = replica->reset_to = start;
+  replica->voter_records.clear();
+  if (const auto* voters = history_.VotersAsOf(start)) replica->voter_records.push_back(*voters);
+}
+
+void Referee::ElectionStateLoaded(int node, const std::optional<ElectionState>& state) {
+  Replica& replica = At(node);
+  const std::optional<ElectionState> promised = std::exchange(replica.persisted, state);
+  if (!promised.has_value()) return;
+  if (!state.has_value() || state->epoch < promised->epoch ||
+      (state->epoch == promised->epoch && promised->voted_for.id != kNoNode &&
+       state->voted_for != promised->voted_for)) {
+    Fail("I-03", absl::StrCat("node ", node, " forgot its vote: it had stored epoch ", promised->epoch.value(),
+                              " and a vote for node ", promised->voted_for.id.value(), ", and loaded epoch ",
+                              state.has_value() ? state->epoch.value() : 0));
+  }
+}
+
+void Referee::ElectionStatePersisted(int node, const ElectionState& state) {
+  Replica& replica = At(node);
+  if (!replica.alive) return;
+  if (replica.persisted.has_value() && state.epoch < replica.persisted->epoch) {
+    Fail("I-03", absl::StrCat("node ", node, " stored epoch ", state.epoch.value(), " after ",
+                              replica.persisted->epoch.value()));
+  }
+  replica.persisted = state;
+}
+
+void Referee::SnapshotFinished(int node, const LogPosition& id, uint64_t digest) {
+  if (!history_.ChainAt(id.end).has_value()) {
+    return Fail("I-11", absl::StrCat("node ", node, " has a snapshot of offset ", id.end.value(),
+                                     ", which is no boundary of what was committed"));
+  }
+  const auto [known, fresh] = snapshots_.try_emplace({id.end, id.epoch}, digest);
+  if (!fresh && known->second != digest) {
+    Fail("I-17", absl::StrCat("the snapshot of offset ", id.end.value(), " on node ", node,
+                              " has other bytes than that of another node"));
+  }
+}
+
+void Referee::StateDigest(int node, Offset end, uint64_t digest, absl::string_view how) {
+  const auto [known, fresh] = states_.try_emplace(end, digest);
+  if (fresh || known->second == digest) return;
+  Fail(how == "loaded" ? "I-18" : "I-17",
+       absl::StrCat("the state machine of node ", node, " differs at offset ", end.value(), " from what another ",
+                    "node's, or an earlier life's, was there (this one ", how, " its state)"));
+}
+
+// ---- Steps ---------------------------------------------------------------------------------------------
+
+void Referee::Step(int node, const raft::Core& core, const raft::Effects& effects) {
+  Replica& replica = At(node);
+  if (!replica.alive) return;
+  CheckEpoch(&replica, core);
+  if (!effects.log.empty()) CheckLogOperations(&replica, core, effects);
+  if (core.role() == ReplicaRole::kLeader && replica.leads != core.epoch()) CheckNewLeader(&replica, core);
+  if (core.high_watermark() != replica.high_watermark) CheckHighWatermark(&replica, core);
+  if (!effects.log.empty() || replica.role != core.role()) CheckVotersInForce(replica, core);
+  CheckPositions(replica, core);
+  if (core.role() == ReplicaRole::kResigned && replica.role == ReplicaRole::kLeader && on_moment) {
+    on_moment(node, Moment::kResigns);
+  }
+  replica.role = core.role();
+}
+
+void Referee::Applied(int node, Offset end) {
+  Replica& replica = At(node);
+  if (!replica.alive) return;
+  if (end < replica.applied || end > replica.high_watermark) {
+    Fail("I-11", absl::StrCat("node ", node, " applied up to offset ", end.value(), " after ", replica.applied.value(),
+                              ", its high watermark is ", replica.high_watermark.value()));
+  }
+  replica.applied = end;
+}
+
+void Referee::CheckLogOperations(Replica* replica, const raft::Core& core, const raft::Effects& effects) {
+  for (const raft::LogOperation& operation : effects.log) {
+    if (const auto* append = std::get_if<raft::AppendLog>(&operation)) {
+      Append(replica, core, append->batch);
+      continue;
+    }
+    ++replica->truncations;
+    if (const auto* reset = std::get_if<raft::ResetLog>(&operation)) {
+      Reset(replica, reset->start.end);
+      if (on_moment) on_moment(replica->node, Moment::kInstalls);
+      continue;
+    }
+    const Offset end = std::get<raft::TruncateLog>(operation).new_end;
+    if (core.role() == ReplicaRole::kLeader) {
+      Fail("I-04", absl::StrCat("node ", replica->node, " truncates its log to ", end.value(), " while it leads"));
+    }
+    std::vector<LogEntry> cut;
+    replica->log.Truncate(end, &cut);
+    for (const LogEntry& entry : cut) {
+      // One that still lives in an earlier epoch may lose it: nobody counted on its copy.
+      const std::optional<Epoch> by = history_.CommittedBy(entry);
+      if (entry.base >= replica->high_watermark && (!by.has_value() || *by > core.epoch())) continue;
+      Fail("I-13", absl::StrCat("node ", replica->node, " truncates its log to ", end.value(),
+                                " and loses what is committed at ", entry.base.value()));
+    }
+    replica->durable = std::min(replica->durable, end);
+    std::erase_if(replica->voter_records, [&](const auto& record) { return record.first >= end; });
+    if (on_moment) on_moment(replica->node, Moment::kTruncates);
+  }
+}
+
+void Referee::Append(Replica* replica, const raft::Core& core, const Batch& batch) {
+  if (batch.base_offset() != replica->log.end()) {
+    return Fail("I-05", absl::StrCat("node ", replica->node, " appends at offset ", batch.base_offset().value(),
+                                     ", its log ends at ", replica->log.end().value()));
+  }
+  if (auto wrong = history_.Note(batch, replica->log.Append(batch))) Fail("I-05", *wrong);
+  if (batch.kind() == BatchKind::kControl) NoteVoters(replica, core, batch);
+  if (core.role() == ReplicaRole::kLeader && on_moment) on_moment(replica->node, Moment::kAppends);
+}
+
+// I-14, at the leader, who decides.
+void Referee::NoteVoters(Replica* replica, const raft::Core& core, const Batch& batch) {
+  auto sets = raft::VoterSetsIn(batch);
+  if (!sets.ok()) return Fail("I-14", absl::StrCat("an unreadable control batch: ", sets.status().message()));
+  for (auto& [offset, voters] : *sets) {
+    if (core.role() == ReplicaRole::kLeader && batch.epoch() == core.epoch()) {
+      const raft::VoterSet& before = replica->voters();
+      const bool first = replica->voter_records.empty();
+      if (!first && replica->voter_records.back().first >= core.high_watermark()) {
+        Fail("I-14",
+             absl::StrCat("node ", replica->node, " appends a voters record at ", offset.value(), " while the one at ",
+                          replica->voter_records.back().first.value(), " isn't committed"));
+      }
+      int differ = 0;
+      for (const Voter& voter : before.voters()) differ += voters.Contains(voter.key) ? 0 : 1;
+      for (const Voter& voter : voters.voters()) differ += before.Contains(voter.key) ? 0 : 1;
+      if (differ > 1) {
+        Fail("I-14", absl::StrCat("the voters record at ", offset.value(), " changes ", differ, " voters at once"));
+      }
+    }
+    replica->voter_records.emplace_back(offset, voters);
+  }
+  if (!sets->empty()) CheckMajoritiesIntersect();
+}
+
+// I-15. A node can only decide if it could lead, and only one that has all that is committed can. Of those, any two
+// configurations in force must share a voter in all their majorities.
+void Referee::CheckMajoritiesIntersect() {
+  std::vector<const Replica*> able;
+  for (const auto& [key, replica] : replicas_) {
+    if (!replica->alive || !replica->voters().Contains(key)) continue;
+    if (history_.committed_end() == Offset(0) ||
+        replica->log.ChainAt(history_.committed_end()) == history_.committed().back().entry.chain) {
+      able.push_back(replica.get());
+    }
+  }
+  for (size_t i = 0; i < able.size(); ++i) {
+    for (size_t j = i + 1; j < able.size(); ++j) {
+      const raft::VoterSet& a = able[i]->voters();
+      const raft::VoterSet& b = able[j]->voters();
+      size_t both = 0;
+      for (const Voter& voter : a.voters()) both += b.Contains(voter.key) ? 1 : 0;
+      const size_t all = a.size() + b.size() - both;
+      if (a.size() / 2 + 1 + b.size() / 2 + 1 > all) continue;
+      Fail("I-15", absl::StrCat("nodes ", able[i]->node, " and ", able[j]->node, " could decide at the same time: ",
+                                a.size(), " voters there, ", b.size(), " here, ", both, " in both"));
+    }
+  }
+}
+
+// I-14: the set in force is the latest in the log.
+void Referee::CheckVotersInForce(const Replica& replica, const raft::Core& core) {
+  const std::vector<Voter>& used = core.voters();
+  const std::vector<Voter>& right = replica.voters().voters();
+  bool same = used.size() == right.size();
+  for (size_t i = 0; same && i < used.size(); ++i) same = used[i].key == right[i].key;
+  if (same) return;
+  Fail("I-14", absl::StrCat("node ", replica.node, " uses a set of ", used.size(),
+                            " voters, the latest in its log has ", right.size(), " or other ones"));
+}
+
+void Referee::CheckPositions(const Replica& replica, const raft::Core& core) {
+  const Offset start = core.log_start().end;
+  const Offset snapshot = core.snapshot().end;
+  const Offset high = core.high_watermark();
+  const Offset end = core.log_end().end;
+  if ((start > Offset(0) && snapshot < start) || snapshot > high || start > high || high > end ||
+      core.durable_end() > end) {
+    Fail("I-11", absl::StrCat("node ", replica.node, ": log start ", start.value(), ", snapshot ", snapshot.value(),
+                              ", high watermark ", high.value(), ", durable ", core.durable_end().value(), ", log end ",
+                              end.value()));
+  }
+  if (end != replica.log.end()) {
+    Fail("I-05", absl::StrCat("node ", replica.node, " says that its log ends at ", end.value(),
+                              "; what it appended ends at ", replica.log.end().value()));
+  }
+}
+
+}  // namespace quorate::testing::simulator
