@@ -125,8 +125,10 @@ class Engine final : private PeerHandler {
   // Runs `task` on the strand at `when`. Cancel returns true if it will not run.
   Executor::TimerId ScheduleOnStrand(Instant when, Task task);
   // Runs `task` on the snapshot thread, where it may block: for a sink that loads and has no thread of its own. Only
-  // from Load on.
-  void RunOnSnapshotThread(Task task) { snapshots_->Post(std::move(task)); }
+  // from Load on. Dropped once everything has stopped: by then that thread may be gone.
+  void RunOnSnapshotThread(Task task) {
+    if (!stopped_) snapshots_->Post(std::move(task));
+  }
   bool CancelScheduled(Executor::TimerId id) { return timer_->Cancel(id); }
   // Stops this node for good, with a cause.
   void Halt(absl::Status cause);
@@ -163,6 +165,7 @@ class Engine final : private PeerHandler {
 
   // engine_snapshots.cc
   void PerformSnapshotEffects(raft::Effects& effects);
+  [[nodiscard]] bool MayTakeSnapshot() const;
   void AdvanceSnapshots();
   void OnCaptured(absl::StatusOr<CapturedState> captured);
   absl::Status CheckCaptured(const CapturedState& captured) const;

@@ -300,7 +300,7 @@ void Engine::UpdateLeadership() {
 void Engine::ArmTimer() {
   Instant next =
       std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline(), voter_changes_.NextDeadline(),
-                transfers_.NextDeadline(), snapshot_schedule_.NextDeadline()});
+                transfers_.NextDeadline(), snapshot_schedule_.NextDeadline(MayTakeSnapshot())});
   if (stopping_ && !stopped_) next = std::min(next, resigned_ ? shutdown_deadline_ : drain_deadline_);
   // An armed timer that is early enough stays: it costs one needless look, re-arming costs a lock each event.
   if (next.is_infinite() || timer_armed_for_ <= next) return;

@@ -21,9 +21,13 @@ absl::Status CommitSink::Load(SnapshotToLoad snapshot) {
 
 // ---- Taking one --------------------------------------------------------------------------------------
 
-void Engine::AdvanceSnapshots() {
+bool Engine::MayTakeSnapshot() const {
   // While a newer one is on its way into the state machine, the old state isn't worth writing down.
-  if (loading_ || stopping_ || !fault_.ok() || !snapshot_schedule_.IsDue(Now())) return;
+  return !loading_ && !stopping_ && fault_.ok();
+}
+
+void Engine::AdvanceSnapshots() {
+  if (!MayTakeSnapshot() || !snapshot_schedule_.IsDue(Now())) return;
   snapshot_schedule_.Begin();
   capture_end_ = Offset(INT64_MAX);
   sink_->Capture([this](absl::StatusOr<CapturedState> captured) {

@@ -31,12 +31,12 @@ bool SnapshotSchedule::IsDue(Instant now) const {
   return !waiting_.empty() || (now >= retry_at_ && WantedByPolicy(now));
 }
 
-Instant SnapshotSchedule::NextDeadline() const {
+Instant SnapshotSchedule::NextDeadline(bool may_begin) const {
   Instant next = Instant::Infinite();
   // Requests are in the order of their deadlines.
   if (!waiting_.empty()) next = std::min(next, waiting_.front().deadline);
   if (!current_.empty()) next = std::min(next, current_.front().deadline);
-  if (running_ || !disabled_.ok() || bytes_ == 0) return next;
+  if (!may_begin || running_ || !disabled_.ok() || bytes_ == 0) return next;
   const bool enough = policy_.log_bytes > 0 && bytes_ >= policy_.log_bytes;
   Instant due = Instant::Infinite();
   if (enough) {

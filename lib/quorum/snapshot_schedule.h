@@ -40,8 +40,8 @@ class SnapshotSchedule {
 
   [[nodiscard]] bool IsDue(Instant now) const;
   [[nodiscard]] bool running() const { return running_; }
-  // When to look again; Infinite: when something happens.
-  [[nodiscard]] Instant NextDeadline() const;
+  // When to look again; Infinite: when something happens. `may_begin`: a snapshot that is due would be begun.
+  [[nodiscard]] Instant NextDeadline(bool may_begin) const;
   // Answers requests whose time is up.
   void Expire(Instant now);
 

@@ -113,9 +113,10 @@ Instant CoreImpl::RoleDeadline() const {
       Instant next = fetch_deadline_;
       if (session_.has_value()) {
         next = std::min(next, session_->reopen_at.value_or(session_->last_sent + timing_.KeepAlive()));
+        // Without a session nobody is asked: its leader has said goodbye.
+        if (download_.has_value()) next = std::min(next, download_->ask_at);
       }
       next = std::min(next, wish_at_);
-      if (download_.has_value()) next = std::min(next, download_->ask_at);
       return reads_.round_runs() ? std::min(next, forward_resend_at_) : next;
     }
     case ReplicaRole::kLeader: {

@@ -240,7 +240,7 @@ class CoreImpl final : public Core {
   void On(const Message& message, const ProbeRequest& request);
   void On(const Message& message, const ProbeResponse& response);
   void AskForChange(const VoterChange& change, ChangeAsker asker);
-  void JoinChange(ChangeAsker asker);
+  void JoinChange(const VoterChange& change, ChangeAsker asker);
   MembershipView LookAtVoters() const;
   bool FetchedLately(const ReplicaKey& key) const;
   absl::Status DryRun(const VoterChange& change) const;

@@ -44,6 +44,8 @@ bool CoreImpl::IsForUs(const Message& message) const {
   // The transport has checked this too; a host may bring its own transport.
   if (message.cluster_id != config_.cluster_id) return false;                           // F-N09
   if (message.from.id == config_.self.id || message.from.id < NodeId(0)) return false;  // F-N11
+  // A directory that isn't recorded matches any, so its sender would be counted as whichever voter has that id (F-D16).
+  if (message.from.directory.is_zero()) return false;
   return true;
 }
 

@@ -48,24 +48,36 @@ void CoreImpl::AskForChange(const VoterChange& change, ChangeAsker asker) {
     return AnswerChange(asker, MakeError(Reason::kDeadlineExceeded, Outcome::kNotApplied,
                                          "the deadline of the voter change had passed when it arrived"));
   }
-  if (change_.has_value() && IsSameChange(change_->change, change)) return JoinChange(std::move(asker));
-  const absl::StatusOr<Verdict> verdict = JudgeVoterChange(LookAtVoters(), change);
+  if (change_.has_value() && IsSameChange(change_->change, change)) return JoinChange(change, std::move(asker));
+  MembershipView view = LookAtVoters();
+  // A replica that repeats its wish, and never gets there, must not keep a person out.
+  const bool gives_way =
+      change_.has_value() && change_->change.automatic && !change.automatic && change_->phase != Phase::kCommitting;
+  if (gives_way) view.running = nullptr;
+  const absl::StatusOr<Verdict> verdict = JudgeVoterChange(view, change);
   if (!verdict.ok() || *verdict == Verdict::kAlreadyDone) return AnswerChange(asker, verdict.status());
   if (transferring()) {
     return AnswerChange(asker, MakeError(Reason::kLeadershipLost, Outcome::kNotApplied,
                                          absl::StrCat("leadership is being handed over to node ",
                                                       transfer_->target.id.value(), "; ask there in a moment")));
   }
+  if (gives_way) {
+    EndChange(MakeError(Reason::kChangePending, Outcome::kNotApplied,
+                        "it was given up for a change that an operator asked for"));
+  }
   change_.emplace().change = change;
   change_->askers.push_back(std::move(asker));
   BeginChange();
 }
 
-void CoreImpl::JoinChange(ChangeAsker asker) {
+void CoreImpl::JoinChange(const VoterChange& change, ChangeAsker asker) {
+  change_->change.automatic = change_->change.automatic && change.automatic;
   if (asker.peer.has_value()) {
-    // A replica that repeats itself waits once.
+    // A replica that repeats itself waits once, and not longer for it: else its change would never be given up.
     std::erase_if(change_->askers, [&](const ChangeAsker& other) {
-      return other.peer.has_value() && other.peer->key == asker.peer->key;
+      const bool same = other.peer.has_value() && other.peer->key == asker.peer->key;
+      if (same) asker.deadline = other.deadline;
+      return same;
     });
   }
   if (change_->askers.size() >= RunningChange::kAskersMax) {

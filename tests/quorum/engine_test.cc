@@ -27,6 +27,7 @@ class SoleVoter final : private CommitSink {
     QuorumDependencies dependencies;
     dependencies.log = NewMemoryLogStore(&disk_);
     dependencies.election_state = NewMemoryElectionStateStore(&executor_);
+    dependencies.snapshots = NewMemorySnapshotStore();
     dependencies.transport = network_->MakeTransport({"CONTROLLER", "node-1", 9093});
     dependencies.clock = &clock_;
     dependencies.random = &random_;
@@ -96,6 +97,18 @@ TEST_CASE("a proposal that lost its promised place gives back its room in the qu
     REQUIRE(promised.has_value());
     CHECK(OutcomeOf(promised->status()) == Outcome::kNotApplied);
   }
+}
+
+TEST_CASE("what a sink leaves to the snapshot thread when that is gone is dropped (F-H05)", "[quorum][engine]") {
+  SoleVoter node(/*pending_bytes_max=*/4096);
+  node.engine().Close();
+  // A load that was on its way to the strand when the node was closed, and has an old image to get rid of.
+  auto image = std::make_shared<int>(1);
+  bool ran = false;
+  node.engine().RunOnStrandAndWait([&] { node.engine().RunOnSnapshotThread([image, &ran] { ran = true; }); });
+  node.Sync();
+  CHECK_FALSE(ran);
+  CHECK(image.use_count() == 1);
 }
 
 }  // namespace

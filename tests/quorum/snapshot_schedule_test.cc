@@ -33,7 +33,7 @@ TEST_CASE("a snapshot is due after so many committed bytes", "[quorum][snapshot]
   SnapshotSchedule schedule(Policy(100, absl::ZeroDuration()), At(1));
   schedule.Committed(99);
   CHECK_FALSE(schedule.IsDue(At(1000)));
-  CHECK(schedule.NextDeadline().is_infinite());
+  CHECK(schedule.NextDeadline(true).is_infinite());
   schedule.Committed(1);
   CHECK(schedule.IsDue(At(1)));
   schedule.Begin();
@@ -48,9 +48,9 @@ TEST_CASE("a snapshot is due after so many committed bytes", "[quorum][snapshot]
 TEST_CASE("a snapshot is due after so long, but only if anything was committed", "[quorum][snapshot]") {
   SnapshotSchedule schedule(Policy(0, absl::Seconds(60)), At(0));
   CHECK_FALSE(schedule.IsDue(At(3600)));
-  CHECK(schedule.NextDeadline().is_infinite());
+  CHECK(schedule.NextDeadline(true).is_infinite());
   schedule.Committed(1);
-  CHECK(schedule.NextDeadline() == At(60));
+  CHECK(schedule.NextDeadline(true) == At(60));
   CHECK_FALSE(schedule.IsDue(At(59)));
   CHECK(schedule.IsDue(At(60)));
   schedule.Begin();
@@ -62,7 +62,7 @@ TEST_CASE("with neither rule none is due by itself", "[quorum][snapshot]") {
   SnapshotSchedule schedule(Policy(0, absl::ZeroDuration()), At(0));
   schedule.Committed(1u << 30);
   CHECK_FALSE(schedule.IsDue(At(1'000'000)));
-  CHECK(schedule.NextDeadline().is_infinite());
+  CHECK(schedule.NextDeadline(true).is_infinite());
 }
 
 TEST_CASE("a failure keeps what made it due, and waits longer each time (F-H07)", "[quorum][snapshot]") {
@@ -75,11 +75,11 @@ TEST_CASE("a failure keeps what made it due, and waits longer each time (F-H07)"
     schedule.Begin();
     schedule.Fail(now, absl::InternalError("no"));
     CHECK_FALSE(schedule.IsDue(now));
-    const absl::Duration wait = schedule.NextDeadline() - now;
+    const absl::Duration wait = schedule.NextDeadline(true) - now;
     CHECK(wait >= last_wait);
     CHECK(wait <= SnapshotSchedule::kRetryMax);
     last_wait = wait;
-    now = schedule.NextDeadline();
+    now = schedule.NextDeadline(true);
   }
   CHECK(last_wait == SnapshotSchedule::kRetryMax);
   schedule.Begin();
@@ -118,7 +118,7 @@ TEST_CASE("a request doesn't wait for the backoff of a failure, but for its own 
   schedule.Request(At(0), answer.Take());
   CHECK(schedule.IsDue(At(0)));
   schedule.Begin();
-  CHECK(schedule.NextDeadline() == At(0) + SnapshotSchedule::kRequestTimeout);
+  CHECK(schedule.NextDeadline(true) == At(0) + SnapshotSchedule::kRequestTimeout);
   schedule.Expire(At(0) + SnapshotSchedule::kRequestTimeout);
   REQUIRE(answer.value.has_value());
   CHECK(ReasonOf(answer.value->status()) == Reason::kDeadlineExceeded);
@@ -140,7 +140,7 @@ TEST_CASE("a schedule that is disabled or ends answers everybody once (I-24)", "
   CHECK(ReasonOf(late.value->status()) == Reason::kRefused);
   schedule.Committed(100);
   CHECK_FALSE(schedule.IsDue(At(100)));
-  CHECK(schedule.NextDeadline().is_infinite());
+  CHECK(schedule.NextDeadline(true).is_infinite());
 }
 
 TEST_CASE("requests for snapshots are bounded (I-25)", "[quorum][snapshot]") {

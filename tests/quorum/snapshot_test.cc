@@ -125,6 +125,41 @@ TEST_CASE("a host that fails or throws in a snapshot costs that snapshot, and it
   ProposeOnes(cluster, 1, 1);
 }
 
+TEST_CASE("a node that stopped itself, or is about to stop, doesn't look for its next snapshot all the time",
+          "[quorum][snapshot]") {
+  const auto tasks = [](QuorumCluster& cluster, absl::Duration span) {
+    return cluster.executor().RunUntil(cluster.executor().clock()->Now() + span, /*max_tasks=*/20'000);
+  };
+  SECTION("stopped") {
+    QuorumCluster cluster(1);
+    SnapshotEvery(cluster, 0, absl::Seconds(60));
+    cluster.StartAll();
+    REQUIRE(cluster.AwaitLeader() == 1);
+    ProposeOnes(cluster, 1, 3);
+    cluster.At(1).machine->fails_at = "1";
+    (void)cluster.Propose(1, {"1"});
+    REQUIRE(cluster.Await([&] { return !cluster.At(1).fault.ok(); }));
+    CHECK(tasks(cluster, absl::Minutes(2)) < 20'000);
+  }
+  SECTION("about to") {
+    QuorumCluster cluster(3);
+    SnapshotEvery(cluster, 0, absl::Milliseconds(200));
+    cluster.StartAll();
+    const int leader = cluster.AwaitLeader();
+    ProposeOnes(cluster, leader, 1);
+    REQUIRE(cluster.TakeSnapshot(leader).ok());
+    ProposeOnes(cluster, leader, 1);
+    cluster.Isolate(leader, true);
+    bool answered = false;
+    cluster.At(leader).node->Propose({{"1"}, {}}, [&](const absl::StatusOr<Proposed>&) { answered = true; });
+    cluster.At(leader).node->ShutdownAsync(absl::Seconds(5), [](const absl::Status&) {});
+    CHECK(tasks(cluster, absl::Milliseconds(400)) < 20'000);
+    CHECK_FALSE(answered);
+    cluster.executor().RunFor(absl::Seconds(5));
+    CHECK(answered);
+  }
+}
+
 TEST_CASE("a request for a snapshot that fails hears why", "[quorum][snapshot]") {
   QuorumCluster cluster(1);
   cluster.StartAll();
