@@ -129,6 +129,7 @@ class CoreImpl final : public Core {
 
   // ---- inbound.cc ------------------------------------------------------------------------------------
   void SendRequest(const ReplicaKey& to, uint64_t request_id, MessageBody body);
+  void AskLeader(uint64_t request_id, MessageBody body);
   void Reply(const Message& request, MessageBody body);
   LeaderInfo LeaderForPeers() const;
   std::vector<Endpoint> EndpointsOf(NodeId id) const;

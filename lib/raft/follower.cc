@@ -35,17 +35,17 @@ void CoreImpl::OpenSession() {
 void CoreImpl::SendFetch() {
   session_->last_sent = now_;
   session_->unacknowledged = 0;
-  const Voter* leader = voters_in_force().FindById(leader_.id);
-  SendRequest(leader == nullptr ? ReplicaKey{leader_.id, DirectoryId()} : leader->key, session_->id,
-              FetchRequest{.epoch = epoch_,
-                           .session = session_->id,
-                           .fetch_offset = log_.end_offset(),
-                           .last_fetched_epoch = log_.end().epoch,
-                           .durable_end = log_.durable_end(),  // M-13: what isn't on disk isn't acknowledged
-                           .high_watermark = high_watermark_,
-                           .credit_bytes = config_.fetch_credit_bytes,
-                           .read_round = read_round_seen_,
-                           .priority = config_.priority});
+  AskLeader(session_->id,
+            FetchRequest{.epoch = epoch_,
+                         .session = session_->id,
+                         .fetch_offset = log_.end_offset(),
+                         .last_fetched_epoch = log_.end().epoch,
+                         .durable_end = QUORATE_MUTANT("M-13") ? log_.end_offset()
+                                                               : log_.durable_end(),  // M-13: only what is on disk
+                         .high_watermark = high_watermark_,
+                         .credit_bytes = config_.fetch_credit_bytes,
+                         .read_round = read_round_seen_,
+                         .priority = config_.priority});
 }
 
 void CoreImpl::HeardLeader() {

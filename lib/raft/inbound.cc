@@ -17,6 +17,13 @@ void CoreImpl::SendRequest(const ReplicaKey& to, uint64_t request_id, MessageBod
                        .body = std::move(body)});
 }
 
+// By its id alone: our voter set may be so old that it names a disk which that node no longer has (F-D16), and to
+// refuse to be served by its successor would keep the set old for ever. Only a vote, and what a leader says of itself,
+// is meant for one disk (F-N10).
+void CoreImpl::AskLeader(uint64_t request_id, MessageBody body) {
+  SendRequest(ReplicaKey{leader_.id, DirectoryId()}, request_id, std::move(body));
+}
+
 void CoreImpl::Reply(const Message& request, MessageBody body) {
   outbox_.Send(Message{.cluster_id = config_.cluster_id,
                        .from = config_.self,

@@ -45,9 +45,7 @@ void CoreImpl::UpdateWish() {
 void CoreImpl::SendWish() {
   if (wish_id_ == 0) wish_id_ = NewRequestId();
   wish_at_ = now_ + timing_.WishPeriod();
-  const Voter* leader = voters_in_force().FindById(leader_.id);
-  SendRequest(leader == nullptr ? ReplicaKey{leader_.id, DirectoryId()} : leader->key, wish_id_,
-              VoterChangeRequest{.epoch = epoch_, .change = *wish_});
+  AskLeader(wish_id_, VoterChangeRequest{.epoch = epoch_, .change = *wish_});
 }
 
 void CoreImpl::On(const Message& message, const VoterChangeResponse& response) {

@@ -78,9 +78,7 @@ void CoreImpl::ForwardReads() {
     forward_id_ = NewRequestId();
   }
   forward_resend_at_ = now_ + timing_.Resend();
-  const Voter* leader = voters_in_force().FindById(leader_.id);
-  SendRequest(leader == nullptr ? ReplicaKey{leader_.id, DirectoryId()} : leader->key, forward_id_,
-              ReadRequest{.epoch = epoch_, .read_id = forward_id_});
+  AskLeader(forward_id_, ReadRequest{.epoch = epoch_, .read_id = forward_id_});
 }
 
 void CoreImpl::On(const Message& message, const ReadRequest& request) {

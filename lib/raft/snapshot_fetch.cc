@@ -49,9 +49,7 @@ void CoreImpl::AskForPiece() {
   if (download_->request_id == 0) download_->request_id = NewRequestId();
   download_->ask_at = now_ + timing_.Resend();
   const uint32_t bytes_max = QUORATE_BUGGIFY("snapshot-small-piece") ? 512 : limits::kSnapshotChunkBytesMax;
-  const Voter* leader = voters_in_force().FindById(leader_.id);
-  SendRequest(leader == nullptr ? ReplicaKey{leader_.id, DirectoryId()} : leader->key, download_->request_id,
-              download_->file.Request(epoch_, bytes_max));
+  AskLeader(download_->request_id, download_->file.Request(epoch_, bytes_max));
 }
 
 void CoreImpl::On(const Message& message, const SnapshotResponse& response) {

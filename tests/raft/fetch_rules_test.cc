@@ -1,6 +1,8 @@
 // The fetch sessions that carry replication: who is served, with what and how far ahead; lost, late and repeated
 // messages; replicas that forgot what they had (F-P11).
 
+#include <algorithm>
+
 #include "raft/leading_core.h"
 #include "support/catch.h"
 
@@ -189,6 +191,19 @@ TEST_CASE("an observer finds the leader through bootstrap servers") {
   CHECK(one.core->role() == ReplicaRole::kFollower);
   CHECK(one.core->leader().id == NodeId(3));
   CHECK(one.sent.back().to.id == NodeId(3));
+}
+
+TEST_CASE("F-D16: a leader is asked by its id, whatever disk an old voter set gives it") {
+  // Its disk was replaced and it was voted in again, while this node was away: the set here names the old one.
+  OneCore one;
+  Message begin = one.From(2, BeginEpochRequest{Epoch(3), {OneCore::Address(2)}});
+  begin.from.directory = DirectoryId(Uuid(7, 7777));
+  one.Receive(begin);
+  one.Store();
+  REQUIRE(one.Last<FetchRequest>() != nullptr);
+  const auto fetch = std::find_if(one.sent.rbegin(), one.sent.rend(),
+                                  [](const Message& m) { return std::holds_alternative<FetchRequest>(m.body); });
+  CHECK(fetch->to == ReplicaKey{NodeId(2), DirectoryId()});
 }
 
 }  // namespace
