@@ -173,7 +173,9 @@ void Cluster::Start(int index) {
     node.survival = random_.Below(2) == 0 ? Survival::kRandom : Survival::kAll;
     node.files.CrashAtCall(1 + random_.Below(80), random_.Below(2) == 0 ? CrashMoment::kBefore : CrashMoment::kAfter);
   }
+  Trace(index, absl::StrCat("starts, life ", node.life));
   const absl::Status started = Launch(&node);
+  if (!started.ok()) Trace(index, absl::StrCat("couldn't start: ", started.message()));
   if (!started.ok() && !node.dying) CouldNotStart(&node, started);
 }
 
@@ -215,6 +217,7 @@ void Cluster::DieNow(int index, bool announced) {
   if (!node.up) return;
   node.up = false;
   node.dying = true;
+  Trace(index, "dies");
   network_->Died(index, announced);
   referee_->LifeEnds(index);
   if (node.state != nullptr) node.state->Detach();
@@ -259,10 +262,20 @@ void Cluster::Bury(Node* node) {
   if (on_burial) on_burial(node->index);
 }
 
+void Cluster::Repair(Node* node) {
+  Trace(node->index, absl::StrCat("repaired: ", node->rot->path, " bit ", node->rot->bit));
+  node->files.DisarmCrash();  // a crash that was to come next must not hit the repair
+  node->rot->UndoOn(&node->files);
+  node->rot.reset();
+}
+
+void Cluster::Trace(int node, absl::string_view what) const {
+  if (trace_) trace_(absl::StrCat(TimeText(scheduler_->now()), " machine ", node, ": ", what));
+}
+
 void Cluster::CouldNotStart(Node* node, const absl::Status& why) {
   if (node->rot.has_value()) {
-    node->rot->UndoOn(&node->files);
-    node->rot.reset();
+    Repair(node);
   } else if (node->excuse.empty()) {
     referee_->Fail("I-28", absl::StrCat("node ", node->index, " can't start: ", why.message()));
   }
@@ -282,12 +295,9 @@ void Cluster::Halted(int index, uint64_t life, const absl::Status& cause) {
     referee_->Fail("I-30",
                    absl::StrCat("node ", index, " stopped itself, and nothing was done to it: ", cause.message()));
   }
-  // Its host starts it again.
+  // Its owner has the disk repaired, and starts it again.
+  if (node.rot.has_value()) Repair(&node);
   Kill(index, Survival::kAll, true, absl::Milliseconds(static_cast<int64_t>(random_.Below(1'000))));
-  if (node.rot.has_value()) {
-    node.rot->UndoOn(&node.files);
-    node.rot.reset();
-  }
 }
 
 void Cluster::Stop(int index, absl::Duration down) {

@@ -102,6 +102,7 @@ class Cluster {
   absl::Status OpenStorageOnce(int node);
   // Every log line of a node and every message, as text.
   void SetTrace(std::function<void(const std::string&)> trace) { trace_ = std::move(trace); }
+  void Trace(int node, absl::string_view what) const;
   // No crash in a recovery any more.
   void Heal();
 
@@ -118,6 +119,7 @@ class Cluster {
   void DieNow(int index, bool announced);
   void ScheduleBurial(Node* node);
   void Bury(Node* node);
+  void Repair(Node* node);
   void CouldNotStart(Node* node, const absl::Status& why);
   void Halted(int index, uint64_t life, const absl::Status& cause);
   bool Sends(int index, const Message& message);

@@ -117,6 +117,14 @@ std::optional<Epoch> History::CommittedBy(const LogEntry& entry) const {
   return committed_[index].by;
 }
 
+const LogEntry* History::LastCommittedBefore(Epoch epoch) const {
+  // Later entries may have been committed by an earlier leader, but not many: those that it still had on its way.
+  for (size_t i = committed_.size(); i-- > 0;) {
+    if (committed_[i].by < epoch) return &committed_[i].entry;
+  }
+  return nullptr;
+}
+
 std::optional<uint64_t> History::ChainAt(Offset boundary) const {
   if (boundary == Offset(0)) return 0;
   const size_t index = IndexOf(boundary - 1);

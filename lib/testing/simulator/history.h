@@ -80,6 +80,8 @@ class History {
   [[nodiscard]] std::optional<Epoch> CommittedBy(const LogEntry& entry) const;
   // The chain at a batch boundary at or below committed_end; nullopt otherwise.
   [[nodiscard]] std::optional<uint64_t> ChainAt(Offset boundary) const;
+  // The last entry that a leader of an epoch below `epoch` committed; null: none.
+  [[nodiscard]] const LogEntry* LastCommittedBefore(Epoch epoch) const;
   // The committed voters records below `end`, the latest; null: none.
   [[nodiscard]] const std::pair<Offset, raft::VoterSet>* VotersAsOf(Offset end) const;
 

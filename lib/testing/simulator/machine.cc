@@ -72,6 +72,14 @@ class Machine::Lane final : public Executor {
                                              machine_->node_, [this] { Run(); });
   }
 
+  // What it waits for is over: a stall, a long write.
+  void Hurry() {
+    busy_until_ = machine_->scheduler_->now();
+    if (!scheduled_ || blocked_ || !machine_->scheduler_->Cancel(run_event_)) return;
+    scheduled_ = false;
+    Schedule();
+  }
+
   [[nodiscard]] size_t pending() const { return queue_.size() + timers_.size(); }
 
  private:
@@ -185,6 +193,7 @@ void Machine::Heal() {
   latencies_.disk_tail_permille = 0;
   latencies_.apply_tail_permille = 0;
   disk_stalled_until_ = scheduler_->now();
+  for (Lane* lane : lanes_) lane->Hurry();
   if (rate_permille_ != 1000) SetClockRate(1000);
   Resume();
 }

@@ -46,7 +46,9 @@ void Nemesis::Do(const FaultAction& fault) {
   const bool done = aims ? DoToProcess(fault, node) || DoToNetwork(fault, node)
                          : DoToProcess(fault, node) || DoToNetwork(fault, node) || DoToDisk(fault, node) ||
                                DoToClock(fault, node) || DoToQuorum(fault, node);
-  if (done) ++done_[static_cast<size_t>(fault.kind)];
+  if (!done) return;
+  ++done_[static_cast<size_t>(fault.kind)];
+  cluster_->Trace(node, absl::StrCat("fault ", ToString(fault.kind), " a=", fault.a, " b=", fault.b));
 }
 
 bool Nemesis::DoToProcess(const FaultAction& fault, int index) {
@@ -234,6 +236,7 @@ void Nemesis::OnBurial(int index) {
   switch (*plot.kind) {
     case FaultKind::kBitFlip:
       if (!node.rot.has_value()) node.rot = RotABit(&node.files, "/data", &lots);
+      if (node.rot.has_value()) cluster_->Trace(index, absl::StrCat("rots: ", node.rot->path, " bit ", node.rot->bit));
       return;
     case FaultKind::kTornSlot:
       (void)RotASlot(&node.files, "/data", &lots);

@@ -25,11 +25,12 @@ void Referee::CheckNewLeader(Replica* replica, const raft::Core& core) {
                                                             : absl::StrCat("node ", leader->second.id.value())));
   }
   replica->leads = epoch;
-  const std::vector<History::Committed>& committed = history_.committed();
-  if (!committed.empty() && replica->log.ChainAt(history_.committed_end()) != committed.back().entry.chain) {
-    Fail("I-06",
-         absl::StrCat("node ", replica->node, " leads epoch ", epoch.value(), " without what is committed up to ",
-                      history_.committed_end().value(), "; its log ends at ", replica->log.end().value()));
+  // A candidate that slept over its own election leads an epoch that others have left behind.
+  const LogEntry* last = history_.LastCommittedBefore(epoch);
+  if (last != nullptr && replica->log.start() <= last->end && replica->log.ChainAt(last->end) != last->chain) {
+    Fail("I-06", absl::StrCat("node ", replica->node, " leads epoch ", epoch.value(),
+                              " without what was committed before it, up to ", last->end.value(), "; its log ends at ",
+                              replica->log.end().value()));
   }
   // I-16: elected by a majority of the voters that it knows, each of which has sent it a vote.
   size_t votes = 0;
