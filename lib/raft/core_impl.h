@@ -362,6 +362,7 @@ class CoreImpl final : public Core {
 
   ReadQueue reads_;
   uint64_t forward_id_ = 0;  // the running ReadRequest to the leader
+  Offset forward_floor_;     // what was known to be committed when it was first sent
   Instant forward_resend_at_ = Instant::Infinite();
 
   // As the driver last saw it, to tell whether leadership changed.

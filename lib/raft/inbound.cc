@@ -6,6 +6,13 @@
 #include "raft/core_impl.h"
 
 namespace quorate::raft {
+namespace {
+
+// Epochs move one by one, with an election each. Whoever speaks of one that is further away than sixteen million
+// elections has lost a bit, and to follow it would be to use up the epochs there are (F-N17).
+constexpr int64_t kEpochJumpMax = 1 << 24;
+
+}  // namespace
 
 void CoreImpl::SendRequest(const ReplicaKey& to, uint64_t request_id, MessageBody body) {
   outbox_.Send(Message{.cluster_id = config_.cluster_id,
@@ -53,7 +60,8 @@ bool CoreImpl::IsForUs(const Message& message) const {
   if (message.from.id == config_.self.id || message.from.id < NodeId(0)) return false;  // F-N11
   // A directory that isn't recorded matches any, so its sender would be counted as whichever voter has that id (F-D16).
   if (message.from.directory.is_zero()) return false;
-  return true;
+  const int64_t epoch = std::visit([](const auto& body) { return int64_t{body.epoch.value()}; }, message.body);
+  return epoch - epoch_.value() <= kEpochJumpMax;
 }
 
 void CoreImpl::Receive(Instant now, const Message& message) {

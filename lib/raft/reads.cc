@@ -76,6 +76,7 @@ void CoreImpl::ForwardReads() {
   if (!lost) {
     reads_.BeginRound();
     forward_id_ = NewRequestId();
+    forward_floor_ = high_watermark_;
   }
   forward_resend_at_ = now_ + timing_.Resend();
   AskLeader(forward_id_, ReadRequest{.epoch = epoch_, .read_id = forward_id_});
@@ -96,6 +97,8 @@ void CoreImpl::On(const Message& message, const ReadResponse& response) {
                     message.request_id == forward_id_ && response.read_id == forward_id_;
   if (!ours || !AcceptAnswer(message, response.epoch, response.leader)) return;
   if (response.error == PeerError::kNone) {
+    // F-N17: what was committed here when it was asked was so there, too. It is asked again.
+    if (response.read_offset < forward_floor_) return;
     for (const PendingRead& read : reads_.EndRound()) Answer(read, response.read_offset);
   } else if (response.error == PeerError::kNotLeader || response.error == PeerError::kShuttingDown) {
     LeaderIsGone();

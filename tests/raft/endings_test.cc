@@ -72,5 +72,47 @@ TEST_CASE("F-N17: a replica without a directory id speaks for no voter") {
   CHECK(one.core->high_watermark() == Offset(3));
 }
 
+TEST_CASE("F-N17: one message with an epoch that can't be doesn't use up the epochs") {
+  const auto bad = Epoch(INT32_MAX);
+  OneCore one;
+  one.Request(2, VoteRequest{.epoch = bad, .log_end = {}, .pre_vote = true});
+  one.Request(2, VoteRequest{.epoch = bad, .log_end = {}, .pre_vote = false});
+  one.Request(2, BeginEpochRequest{bad, {OneCore::Address(2)}});
+  one.Request(2, EndEpochRequest{bad, {}});
+  one.WaitForRole(ReplicaRole::kProspective);
+  one.Respond(2, VoteResponse{PeerError::kNone, bad, {}, true, true});
+  CHECK(one.core->epoch() == Epoch(0));
+  // A node that was away for long hears of a higher one all the same.
+  one.Request(2, VoteRequest{.epoch = Epoch(1'000'000), .log_end = {}, .pre_vote = true});
+  CHECK(one.core->epoch() == Epoch(1'000'000));
+  CHECK_FALSE(one.halt.has_value());
+}
+
+TEST_CASE("F-N17: a read that was forwarded isn't answered from before what this node knows to be committed") {
+  OneCore one({.log = OneCore::Log(0, 10, 3), .election = ElectionState{Epoch(4), ReplicaKey(), kNoNode}});
+  one.Follow(2, 5);
+  one.Receive(one.From(2, one.Push({}, 8)));
+  REQUIRE(one.core->high_watermark() == Offset(8));
+  one.core->RequestRead(one.now, 77);
+  one.Take();
+  const uint64_t id = one.Last<ReadRequest>()->read_id;
+  const auto answer = [&](int64_t offset) {
+    ReadResponse response;
+    response.epoch = one.core->epoch();
+    response.leader = one.core->leader();
+    response.read_id = id;
+    response.read_offset = Offset(offset);
+    for (auto it = one.sent.rbegin(); it != one.sent.rend(); ++it) {
+      if (std::holds_alternative<ReadRequest>(it->body)) return one.RespondTo(*it, 2, response);
+    }
+  };
+  answer(-1);
+  answer(7);
+  CHECK(one.reads.empty());
+  answer(8);
+  REQUIRE(one.reads.size() == 1);
+  CHECK(*one.reads[0].offset == Offset(8));
+}
+
 }  // namespace
 }  // namespace quorate::raft
