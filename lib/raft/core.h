@@ -256,7 +256,7 @@ class Core {
   virtual RecoveredState::VotersAt VotersAsOf(Offset end) const = 0;
   virtual Epoch EpochAt(Offset offset) const = 0;  // of a record in the log
   virtual std::optional<PendingVoterChange> voter_change() const = 0;
-  // A transfer of leadership is under way: no proposals are taken.
+  // Leadership is about to be handed over: no proposals are taken.
   virtual bool transferring() const = 0;
   virtual std::vector<ReplicaProgress> Progress() const = 0;  // leader: voters and observers
   // Batches from `from` on that are still in memory, at most `bytes_max` (but at least one). Empty: read the log.

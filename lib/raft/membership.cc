@@ -96,7 +96,11 @@ MembershipView CoreImpl::LookAtVoters() const {
   view.running = change_.has_value() ? &change_->change : nullptr;
   if (!leader_.endpoints.empty()) view.listener = leader_.endpoints.front().listener;
   for (const Voter& voter : voters_in_force().voters()) {
-    if (voter.key.Matches(config_.self) || FetchedLately(voter.key)) view.alive.push_back(voter.key);
+    const bool is_self = voter.key.Matches(config_.self);
+    if (!is_self && !FetchedLately(voter.key)) continue;
+    view.alive.push_back(voter.key);
+    const uint8_t priority = is_self ? config_.priority : replicas_.Find(voter.key)->priority;
+    if (priority == kPriorityNever) view.never_lead.push_back(voter.key);
   }
   view.retry_after = timing_.RetryChange();
   return view;

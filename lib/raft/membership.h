@@ -55,6 +55,10 @@ struct RunningTransfer {
   bool named = false;  // the caller asked for this one
   Instant deadline;
   Epoch epoch;  // that is given away
+  CatchUp catch_up;
+  // From when on the log stands still, so that the target can have all of it; and how long that may last.
+  bool stands_still = false;
+  Instant stands_still_until;
   bool handed_over = false;
 };
 

@@ -86,6 +86,13 @@ size_t CountAlive(const MembershipView& view, const ReplicaKey& without) {
                                            [&](const ReplicaKey& key) { return !key.Matches(without); }));
 }
 
+bool SomebodyLeads(const MembershipView& view, const ReplicaKey& without) {
+  return std::any_of(view.alive.begin(), view.alive.end(), [&](const ReplicaKey& key) {
+    return !key.Matches(without) &&
+           std::find(view.never_lead.begin(), view.never_lead.end(), key) == view.never_lead.end();
+  });
+}
+
 absl::StatusOr<Verdict> JudgeAdd(const MembershipView& view, const VoterChange& change) {
   const ReplicaKey& key = change.voter.key;
   if (const Voter* known = view.voters->FindById(key.id); known != nullptr && !QUORATE_MUTANT("M-37")) {
@@ -139,6 +146,11 @@ absl::StatusOr<Verdict> JudgeRemove(const MembershipView& view, const VoterChang
                   absl::StrCat("without voter ", key.ToString(), " ", remaining, " remain, of which ", alive,
                                alive == 1 ? " is" : " are", " alive; a majority is ", MajorityOf(remaining)));
   }
+  if (!SomebodyLeads(view, key)) {
+    return Refuse(Reason::kUnsafeChange, kRequestTimedOut, view.retry_after,
+                  absl::StrCat("without voter ", key.ToString(),
+                               " nobody would lead: the others that are alive have priority 0"));
+  }
   return Verdict::kGo;
 }
 
@@ -170,7 +182,13 @@ absl::StatusOr<Verdict> JudgeVoterChange(const MembershipView& view, const Voter
 absl::Status JudgeStop(const MembershipView& view, const ReplicaKey& key) {
   const size_t alive = CountAlive(view, key);
   const size_t needed = MajorityOf(view.voters->size());
-  if (!view.voters->Contains(key) || alive >= needed) return absl::OkStatus();
+  if (!view.voters->Contains(key)) return absl::OkStatus();
+  if (alive >= needed) {
+    if (SomebodyLeads(view, key)) return absl::OkStatus();
+    return Refuse(Reason::kUnsafeChange, kRequestTimedOut, view.retry_after,
+                  absl::StrCat("voter ", key.ToString(),
+                               " must not be stopped now: the others that are alive have priority 0 and never lead"));
+  }
   return Refuse(Reason::kUnsafeChange, kRequestTimedOut, view.retry_after,
                 absl::StrCat("voter ", key.ToString(), " must not be stopped now: of ", view.voters->size(), " voters ",
                              alive, " would be alive, a majority is ", needed));

@@ -36,6 +36,7 @@ struct MembershipView {
   const VoterChange* running = nullptr;  // what it works on; null: nothing
   std::string listener;                  // that every voter must have: the leader's first
   std::vector<ReplicaKey> alive;         // voters that fetched within the fetch timeout, and the leader if it is one
+  std::vector<ReplicaKey> never_lead;    // of these, who has priority 0
   absl::Duration retry_after;            // what to advise where waiting helps
 };
 
@@ -47,7 +48,8 @@ enum class Verdict {
 // An error: the refusal.
 absl::StatusOr<Verdict> JudgeVoterChange(const MembershipView& view, const VoterChange& change);
 
-// Whether a majority would still be alive if `key`, a voter that stays one, were stopped.
+// Whether a majority would still be alive, and somebody in it might lead, if `key`, a voter that stays one, were
+// stopped.
 absl::Status JudgeStop(const MembershipView& view, const ReplicaKey& key);
 
 // What the endpoint answered when it was asked who it is. An error: the refusal.

@@ -1,10 +1,14 @@
 // Handing leadership over on request (Raft thesis, section 3.10), and the host's word that a leader is dead.
 //
-// A leader that is to hand over takes no more proposals, waits until its successor has everything on disk, and then
-// leaves, naming that one first: a named successor asks for real votes at once (election.cc), so the gap in service is
-// two syncs and two round trips. Without the waiting the successor could lose against another voter, or win and be
-// asked to fetch from nobody what the old leader had promised. If the successor stops fetching, or the deadline
-// passes first, nothing has happened and this node leads on.
+// A leader that is to hand over waits until its successor is almost there, takes no more proposals until it has
+// everything on disk, and then leaves, naming that one first: a named successor asks for real votes at once
+// (election.cc), so the gap in service is two syncs and two round trips. Without the waiting the successor could lose
+// against another voter, or win and be asked to fetch from nobody what the old leader had promised. If the successor
+// stops fetching, or the deadline passes first, nothing has happened and this node leads on.
+//
+// Almost there is who has what is committed, or has caught up as a new voter must (raft/catch_up.h). Until then
+// proposals are taken as always: a successor that loads a snapshot first must not stop the writes for that long. And
+// for no longer than an election timeout may the log stand still, which is what a failover costs (thesis, 3.10).
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -32,7 +36,8 @@ void CoreImpl::TransferLeadership(Instant now, uint64_t id, std::optional<NodeId
                               .named = to.has_value(),
                               .deadline = deadline,
                               .epoch = epoch_,
-                              .handed_over = false};
+                              .catch_up = CatchUp(now_, log_.end_offset(), timing_.CatchUpRound(), timing_.Fetch()),
+                              .stands_still_until = Instant::Infinite()};
 }
 
 absl::StatusOr<ReplicaKey> CoreImpl::NamedSuccessor(NodeId id) const {
@@ -67,7 +72,7 @@ absl::StatusOr<ReplicaKey> CoreImpl::BestSuccessor() const {
 }
 
 bool CoreImpl::transferring() const {
-  return transfer_.has_value() && !transfer_->handed_over && role_ == ReplicaRole::kLeader;
+  return transfer_.has_value() && transfer_->stands_still && !transfer_->handed_over && role_ == ReplicaRole::kLeader;
 }
 
 void CoreImpl::StepTransfer() {
@@ -79,15 +84,28 @@ void CoreImpl::StepTransfer() {
         absl::StrCat("leadership of epoch ", transfer_->epoch.value(), " was lost before it could be handed over")));
   }
   const ReplicaKey target = transfer_->target;
-  if (now_ >= transfer_->deadline || !voters_in_force().Contains(target) || !FetchedLately(target)) {
-    const bool late = now_ >= transfer_->deadline;
-    return EndTransfer(MakeError(
-        late ? Reason::kDeadlineExceeded : Reason::kNotCaughtUp, Outcome::kNotApplied,
-        absl::StrCat("node ", target.id.value(), late ? " didn't catch up before the deadline" : " stopped fetching",
-                     "; node ", config_.self.id.value(), " leads on")));
+  const auto give_up = [&](Reason reason, absl::string_view why) {
+    EndTransfer(
+        MakeError(reason, Outcome::kNotApplied,
+                  absl::StrCat("node ", target.id.value(), " ", why, "; node ", config_.self.id.value(), " leads on")));
+  };
+  if (now_ >= transfer_->deadline) return give_up(Reason::kDeadlineExceeded, "didn't catch up before the deadline");
+  if (!voters_in_force().Contains(target)) return give_up(Reason::kVoterNotFound, "is no voter any more");
+  if (!FetchedLately(target)) return give_up(Reason::kNotCaughtUp, "stopped fetching");
+  const raft::Progress& replica = *replicas_.Find(target);
+  if (!transfer_->stands_still) {
+    const CatchUp::State state =
+        transfer_->catch_up.Step(now_, log_.end_offset(), replica.durable_end(), replica.last_fetch);
+    if (state == CatchUp::State::kTooSlow) return give_up(Reason::kNotCaughtUp, "falls behind what is written");
+    if (state != CatchUp::State::kDone && replica.durable_end() < high_watermark_) return;
+    transfer_->stands_still = true;
+    transfer_->stands_still_until = now_ + timing_.HandOver();
   }
   // Durable, not only received: what the successor loses in a crash, it can't lead with (M-13).
-  if (replicas_.Find(target)->durable_end() < log_.end_offset()) return;
+  if (replica.durable_end() < log_.end_offset()) {
+    if (now_ >= transfer_->stands_still_until) give_up(Reason::kNotCaughtUp, "doesn't store the last records");
+    return;
+  }
   transfer_->handed_over = true;
   BecomeResigned(/*requested=*/true);
 }
@@ -115,11 +133,11 @@ void CoreImpl::EndTransfer(absl::Status status) {
 
 Instant CoreImpl::TransferDeadline() const {
   if (!transfer_.has_value()) return Instant::Infinite();
-  if (!transferring()) return transfer_->deadline;
+  if (transfer_->handed_over || role_ != ReplicaRole::kLeader) return transfer_->deadline;
   // A target that goes silent is noticed without waiting for the caller's deadline.
   const raft::Progress* replica = replicas_.Find(transfer_->target);
   if (replica == nullptr || !replica->last_fetch.has_value()) return now_;
-  return std::min(transfer_->deadline, *replica->last_fetch + timing_.Fetch());
+  return std::min({transfer_->deadline, transfer_->stands_still_until, *replica->last_fetch + timing_.Fetch()});
 }
 
 void CoreImpl::SuspectLeader(Instant now, NodeId leader) {

@@ -65,6 +65,44 @@ TEST_CASE("under writes the old leader stops taking them until the new one has a
   CHECK(c.violations().empty());
 }
 
+TEST_CASE("while a successor that is far behind catches up, writes and reads go on") {
+  Running c;
+  const int leader = c.Leader();
+  const int to = c.Follower();
+  c.HoldDisk(to, true);
+  for (int i = 0; i < 5; ++i) REQUIRE(c.Propose(leader, "x").ok());
+  c.RunFor(Milliseconds(100));
+  const uint64_t transfer = c.Transfer(leader, to, Seconds(30));
+  for (int i = 0; i < 20; ++i) {
+    c.RunFor(Milliseconds(100));
+    REQUIRE_FALSE(c.TransferResult(transfer).has_value());
+    CHECK(c.Propose(leader, "on").ok());
+  }
+  const uint64_t read = c.Read(leader);
+  c.RunFor(Milliseconds(100));
+  CHECK(c.ReadResult(read)->ok());
+  c.HoldDisk(to, false);
+  CHECK(c.Await(transfer).ok());
+  CHECK(c.Leader() == to);
+  CHECK(c.violations().empty());
+}
+
+TEST_CASE("a successor that was almost there and then stops storing doesn't stop the writes for long") {
+  Running c;
+  const int leader = c.Leader();
+  const int to = c.Follower();
+  c.HoldDisk(to, true);
+  (void)c.Propose(leader, "x");
+  const uint64_t transfer = c.Transfer(leader, to, Seconds(30));
+  CHECK(c.core(leader).transferring());
+  const Instant begun = c.now();
+  CHECK(ReasonOf(c.Await(transfer)) == Reason::kNotCaughtUp);
+  CHECK(OutcomeOf(*c.TransferResult(transfer)) == Outcome::kNotApplied);
+  CHECK(c.now() - begun < Milliseconds(400));
+  CHECK(c.Propose(leader, "on").ok());
+  CHECK(c.violations().empty());
+}
+
 TEST_CASE("without a name the best voter gets it: the highest priority, then the fullest log") {
   ClusterOptions options;
   options.voters = 5;
@@ -162,6 +200,20 @@ TEST_CASE("priority 0 never leads: not by election, not by a goodbye, not by req
     REQUIRE(c.RunUntil([&] { return c.Settled(); }, Seconds(10)));
     CHECK(c.violations().empty());
   }
+}
+
+TEST_CASE("priority 0: the last voter that may lead can neither be removed nor safely be stopped") {
+  ClusterOptions options;
+  options.priorities = {10, kPriorityNever, kPriorityNever};
+  Running c(options);
+  REQUIRE(c.Leader() == 1);
+  const auto refused = [&](bool dry_run) { return *c.ChangeResult(c.Change(1, c.RemoveOf(1), Seconds(5), dry_run)); };
+  CHECK(ReasonOf(refused(false)) == Reason::kUnsafeChange);
+  CHECK(ReasonOf(refused(true)) == Reason::kUnsafeChange);
+  const uint64_t other = c.Change(1, c.RemoveOf(2));
+  REQUIRE(c.RunUntil([&] { return c.ChangeResult(other).has_value(); }, Seconds(5)));
+  CHECK(c.ChangeResult(other)->ok());
+  CHECK(c.violations().empty());
 }
 
 TEST_CASE("after a crash the voter with the higher priority leads, though both notice at once") {
