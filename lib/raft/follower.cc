@@ -28,6 +28,8 @@ void CoreImpl::On(const Message& message, const BeginEpochRequest& request) {
 // ---- The session ------------------------------------------------------------------------------------
 
 void CoreImpl::OpenSession() {
+  // What the last session acknowledged a moment ago may be cut by now, and leaves behind the cut.
+  outbox_.WithdrawFetches();
   session_ = FetchSession{.id = NewRequestId(), .last_sent = now_, .reopen_at = std::nullopt};
   SendFetch();
 }

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "base/simulation.h"
+
 namespace quorate::raft {
 
 void Outbox::Stored(uint64_t sequence) {
@@ -14,6 +16,10 @@ void Outbox::Stored(uint64_t sequence) {
 void Outbox::Send(Message message) {
   if (queue_.size() >= kHeldMax) return;
   queue_.push_back({requested_, std::move(message)});
+}
+
+void Outbox::WithdrawFetches() {
+  std::erase_if(queue_, [](const Held& held) { return std::holds_alternative<FetchRequest>(held.message.body); });
 }
 
 std::vector<Message> Outbox::Take() {

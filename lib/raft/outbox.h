@@ -29,6 +29,8 @@ class Outbox {
   [[nodiscard]] bool IsStored(uint64_t sequence) const { return sequence <= stored_; }
 
   void Send(Message message);
+  // Takes back the FetchRequests that haven't left: they speak of a log that is about to change (I-12).
+  void WithdrawFetches();
   // What may leave now.
   std::vector<Message> Take();
 

@@ -91,7 +91,8 @@ void CoreCluster::Wipe(int id) {
   // Formatted to join, not to begin (M-39).
   n.config.initial_voters.clear();
   n.config.bootstrap_servers.clear();
-  for (int other = 1; other <= options_.voters; ++other) n.config.bootstrap_servers.push_back(address(other));
+  // All of them: who voted in the beginning may be this one alone.
+  for (const auto& other : nodes_) n.config.bootstrap_servers.push_back(other->address);
 }
 
 // ---- Taking them ------------------------------------------------------------------------------------------

@@ -127,6 +127,25 @@ TEST_CASE("M-17: what answers the session from before an installation is dropped
   CHECK(one.core->durable_end() == Offset(10));
 }
 
+TEST_CASE("I-12: what was acknowledged of the old log doesn't leave behind its replacement") {
+  Follower one({.log = OneCore::Log(0, 60, 3), .election = ElectionState{Epoch(4), ReplicaKey(), kNoNode}});
+  one.Offer();
+  one.Answer(one.Piece(0, 25));
+  one.Written();
+  REQUIRE(one.verify_snapshot.has_value());
+  one.sent.clear();
+  // Both in one round of the driver: a sign of life that is due, and the end of the verification.
+  one.now = one.now + absl::Milliseconds(60);
+  one.core->Tick(one.now);
+  one.Verified();
+  REQUIRE(one.installed.size() == 1);
+  for (const Message& message : one.sent) {
+    const auto* fetch = std::get_if<FetchRequest>(&message.body);
+    if (fetch != nullptr) CHECK(fetch->durable_end <= Offset(40));
+  }
+  CHECK(one.Count<FetchRequest>() == 1);
+}
+
 TEST_CASE("F-N16: a lost question is asked again, a lost leader is noticed, a working one isn't given up") {
   Follower one;
   one.Offer();
