@@ -74,6 +74,7 @@ Cluster::Cluster(Scheduler* scheduler, const SimulationPlan& plan, Subject subje
   const auto count = static_cast<int>(config_.voters + config_.observers);
   SimNetwork::Hooks hooks;
   hooks.on_send = [this](int node, const Message& message) { return Sends(node, message); };
+  hooks.on_deliver = [this](int node, const Message& message) { referee_->Delivers(node, message); };
   hooks.is_paused = [this](int node) { return At(node).machine.paused(); };
   network_ = std::make_unique<SimNetwork>(scheduler, plan.seed * 31 + 2, ConditionsOf(config_), count, hooks);
   for (int i = 0; i < count; ++i) {
@@ -83,6 +84,10 @@ Cluster::Cluster(Scheduler* scheduler, const SimulationPlan& plan, Subject subje
     node->key = {NodeId(i), DirectoryId(Uuid(0xd1, 1'000 + static_cast<uint64_t>(i) * 100))};
     node->timeouts =
         TimeoutsOf(config_, 1 + static_cast<int64_t>(random_.Below(static_cast<uint64_t>(config_.timeout_spread))));
+    if (config_.priorities != 0) {
+      // One voter never leads, the others like it more or less.
+      node->priority = i == 0 ? kPriorityNever : static_cast<uint8_t>(1 + random_.Below(kPriorityMax));
+    }
     node->files.SetCrashListener([this, i] { DieNow(i, /*announced=*/true); });
     if (i < config_.voters) voters_.push_back({node->key, {node->endpoint}, 0, 1});
     nodes_.push_back(std::move(node));
@@ -129,6 +134,7 @@ QuorumOptions Cluster::OptionsOf(const Node& node) const {
   if (IsFounder(node)) options.initial_voters = voters_;
   for (const Voter& voter : voters_) options.bootstrap_servers.push_back(voter.endpoints.front());
   options.advertised_endpoints = {node.endpoint};
+  options.priority = node.priority;
   options.auto_join = config_.auto_join != 0;
   options.snapshots.log_bytes = static_cast<uint64_t>(config_.snapshot_log_bytes);
   options.snapshots.interval = absl::Milliseconds(config_.snapshot_interval);
@@ -138,6 +144,10 @@ QuorumOptions Cluster::OptionsOf(const Node& node) const {
   options.tail_cache_bytes = static_cast<size_t>(config_.tail_cache_bytes);
   options.fetch_credit_bytes = static_cast<uint32_t>(config_.fetch_credit_bytes);
   return options;
+}
+
+LifeFacts Cluster::FactsOf(const Node& node) const {
+  return {node.key, OptionsOf(node).initial_voters, node.timeouts.fetch, node.priority};
 }
 
 void Cluster::Format(Node* node) {
@@ -182,7 +192,7 @@ void Cluster::Start(int index) {
 absl::Status Cluster::Launch(Node* node) {
   const int index = node->index;
   const uint64_t life = node->life;
-  node->observer = referee_->LifeBegins(index, node->key, OptionsOf(*node).initial_voters);
+  node->observer = referee_->LifeBegins(index, FactsOf(*node));
   const SimulatedProcess process{index, node->machine.clock(), &node->random};
   node->state = std::make_unique<MachineWatch>(
       subject_.machine(process), [this, process] { return subject_.machine(process); }, referee_, &answers_, index,
@@ -336,7 +346,7 @@ void Cluster::ReplaceDisk(int index) {
 
 absl::Status Cluster::OpenStorageOnce(int index) {
   Node& node = At(index);
-  node.observer = referee_->LifeBegins(index, node.key, OptionsOf(node).initial_voters);
+  node.observer = referee_->LifeBegins(index, FactsOf(node));
   absl::StatusOr<Stores> stores = subject_.storage.open(StorageOf(&node));
   if (!stores.ok()) return stores.status();
   {
@@ -375,6 +385,19 @@ int Cluster::Leader() {
     if (!node->up || node->state == nullptr || !node->state->leadership().is_self) continue;
     if (node->state->leadership().epoch <= newest) continue;
     newest = node->state->leadership().epoch;
+    leader = node->index;
+  }
+  return leader;
+}
+
+int Cluster::ActingLeader() {
+  int leader = -1;
+  Epoch newest(-1);
+  for (auto& node : nodes_) {
+    if (!node->up || !referee_->Has(node->index)) continue;
+    const Replica& replica = referee_->At(node->index);
+    if (!replica.alive || replica.role != ReplicaRole::kLeader || replica.epoch <= newest) continue;
+    newest = replica.epoch;
     leader = node->index;
   }
   return leader;

@@ -48,6 +48,7 @@ class Cluster {
     ReplicaKey key;
     Endpoint endpoint;
     QuorumTimeouts timeouts;
+    uint8_t priority = kPriorityDefault;
     uint64_t disks = 0;  // how many it had; the present one is number `disks`
     bool formatted = false;
     // The process.
@@ -108,6 +109,8 @@ class Cluster {
 
   // The node that leads the newest epoch as far as its state machine was told, -1: none.
   int Leader();
+  // The same by the role of its core: it may not have committed anything yet. -1: none.
+  int ActingLeader();
   // One that runs and doesn't lead, by lot; -1: none.
   int Follower(Random* random);
 
@@ -115,6 +118,7 @@ class Cluster {
   void Format(Node* node);
   absl::Status Launch(Node* node);
   [[nodiscard]] bool IsFounder(const Node& node) const;
+  [[nodiscard]] LifeFacts FactsOf(const Node& node) const;
   QuorumOptions OptionsOf(const Node& node) const;
   void DieNow(int index, bool announced);
   void ScheduleBurial(Node* node);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "base/crc32c.h"
 #include "base/little_endian.h"
 #include "storage/layout.h"
 #include "storage/segment_format.h"
@@ -50,6 +51,13 @@ std::vector<Region> SlotsOf(const std::string& path, const std::string& bytes) {
   if (bytes.size() < storage::kBlockBytes + kSlotBytes) return {};
   const std::string values[2] = {bytes.substr(32, kSlotBytes - 36),
                                  bytes.substr(storage::kBlockBytes + 32, kSlotBytes - 36)};
+  // A slot whose write was cut short by a crash is the only damage that may be: the other one is needed then.
+  for (const uint64_t slot : {uint64_t{0}, uint64_t{storage::kBlockBytes}}) {
+    const absl::string_view content = absl::string_view(bytes).substr(slot, kSlotBytes);
+    if (Crc32c(content.substr(0, kSlotBytes - 4)) != ReadLittleEndian<uint32_t>(content.data() + kSlotBytes - 4)) {
+      return {};
+    }
+  }
   const uint64_t sequences[2] = {ReadLittleEndian<uint64_t>(bytes.data() + 8),
                                  ReadLittleEndian<uint64_t>(bytes.data() + storage::kBlockBytes + 8)};
   std::vector<Region> slots;

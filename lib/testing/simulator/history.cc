@@ -100,7 +100,12 @@ std::optional<std::string> History::Commit(const LogEntry& entry, Epoch by) {
   if (batch.kind() == BatchKind::kControl) {
     auto sets = raft::VoterSetsIn(batch);
     if (!sets.ok()) return absl::StrCat("control batch ", Name(entry), " can't be read: ", sets.status().message());
-    voters_.insert(voters_.end(), sets->begin(), sets->end());
+    for (const auto& record : *sets) {
+      for (const Voter& voter : voters_.empty() ? std::vector<Voter>() : voters_.back().second.voters()) {
+        if (!record.second.Contains(voter.key)) removed_.insert(voter.key);
+      }
+      voters_.push_back(record);
+    }
   }
   return std::nullopt;
 }

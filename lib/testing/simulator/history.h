@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,6 +83,8 @@ class History {
   [[nodiscard]] std::optional<uint64_t> ChainAt(Offset boundary) const;
   // The last entry that a leader of an epoch below `epoch` committed; null: none.
   [[nodiscard]] const LogEntry* LastCommittedBefore(Epoch epoch) const;
+  // Whether a committed voters record left it out that the one before had.
+  [[nodiscard]] bool WasRemoved(const ReplicaKey& key) const { return removed_.contains(key); }
   // The committed voters records below `end`, the latest; null: none.
   [[nodiscard]] const std::pair<Offset, raft::VoterSet>* VotersAsOf(Offset end) const;
 
@@ -93,6 +96,7 @@ class History {
   absl::flat_hash_map<std::pair<int64_t, int32_t>, Known> known_;  // (base offset, epoch); only looked up
   std::vector<Committed> committed_;
   std::vector<std::pair<Offset, raft::VoterSet>> voters_;
+  std::set<ReplicaKey> removed_;
 };
 
 }  // namespace quorate::testing::simulator

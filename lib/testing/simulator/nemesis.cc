@@ -218,14 +218,14 @@ bool Nemesis::DoToDisk(const FaultAction& fault, int index) {
 bool Nemesis::MayLose(int index) {
   Referee& referee = cluster_->referee();
   if (!referee.Has(index) || lost_ >= (plan_.config.voters - 1) / 2) return false;
-  const int leader = cluster_->Leader();
+  const int leader = cluster_->ActingLeader();
   if (leader >= 0 && cluster_->At(leader).process != nullptr &&
       cluster_->At(leader).process->Describe().voter_change.has_value()) {
     return false;
   }
   const Replica& replica = referee.At(index);
   // Nothing may be counted on it that isn't committed yet, or the leader would have to know of the loss in time.
-  return replica.durable <= referee.history().committed_end() && referee.CommittedIsSafeWithout(replica.key);
+  return replica.durable <= referee.history().committed_end() && referee.CommittedIsSafeWithout({replica.key});
 }
 
 void Nemesis::OnBurial(int index) {
@@ -300,10 +300,35 @@ bool Nemesis::DoToQuorum(const FaultAction& fault, int index) {
       return true;
     case FaultKind::kAddVoter:
     case FaultKind::kRemoveVoter:
-      return ChangeVoters(fault, index);
+      if (fault.b != 0) (void)ChangeVoters(FaultKind::kAddVoter, (index + 1) % cluster_->size());
+      return ChangeVoters(fault.kind, index);
+    case FaultKind::kFalseLeader:
+      return ClaimLeadership(index);
     default:
       return false;
   }
+}
+
+// F-N17, M-25: a second leader in its epoch can't be; a node that is told of one stops.
+bool Nemesis::ClaimLeadership(int index) {
+  Cluster::Node& node = cluster_->At(index);
+  const QuorumDescription now = node.process->Describe();
+  if (now.role != ReplicaRole::kFollower || now.leader == kNoNode || node.machine.paused()) return false;
+  for (int other = 0; other < cluster_->size(); ++other) {
+    const Cluster::Node& liar = cluster_->At(other);
+    if (other == index || liar.key.id == now.leader) continue;
+    Message lie;
+    lie.cluster_id = now.cluster_id;
+    lie.from = liar.key;
+    lie.from_incarnation = lie.request_incarnation = IncarnationId(Uuid(1, 1));
+    lie.to = node.key;
+    lie.request_id = 1;
+    lie.body = BeginEpochRequest{now.epoch, {liar.endpoint}};
+    node.excuse = "it was told of two leaders in one epoch";
+    cluster_->network().Inject(index, lie);
+    return true;
+  }
+  return false;
 }
 
 // Whether those that would be left include a majority whose disks are still what they were. The leader looks at who
@@ -315,24 +340,29 @@ bool Nemesis::CanDoWithout(int index, int leader) {
     if (voter.key.id == NodeId(index)) continue;
     const Cluster::Node& node = cluster_->At(voter.key.id.value());
     ++left;
-    sound += node.key == voter.key && !node.lost ? 1 : 0;
+    // One that never leads may end up with the longest log, and then nobody would.
+    sound += node.key == voter.key && !node.lost && node.priority != kPriorityNever ? 1 : 0;
   }
   return sound > left / 2;
 }
 
-bool Nemesis::ChangeVoters(const FaultAction& fault, int index) {
-  const int leader = cluster_->Leader();
-  if (leader < 0 || plan_.config.dynamic_voters == 0) return false;
+bool Nemesis::ChangeVoters(FaultKind kind, int index) {
+  // Whoever acts as one, also before it may: it has to refuse then (M-32).
+  const int leader = cluster_->ActingLeader();
+  if (leader < 0 || plan_.config.dynamic_voters == 0 || cluster_->At(leader).process == nullptr) return false;
   Cluster::Node& node = cluster_->At(index);
   VoterChangeOptions options;
   options.timeout = node.timeouts.fetch * 5;
-  if (fault.kind == FaultKind::kAddVoter) {
+  if (kind == FaultKind::kAddVoter) {
+    cluster_->referee().Asked(node.key);
     cluster_->At(leader).process->AddVoter({node.key, {node.endpoint}, 0, 1}, options, [](absl::Status) {});
-  } else if (CanDoWithout(index, leader)) {
+  } else if (removals_ == 0 && CanDoWithout(index, leader)) {
     // As the set has it: its disk may be another one by now.
     for (const Voter& voter : cluster_->referee().At(leader).voters().voters()) {
       if (voter.key.id != node.key.id) continue;
-      cluster_->At(leader).process->RemoveVoter(voter.key, options, [](absl::Status) {});
+      // One at a time: whether the rest can do without two was not asked.
+      ++removals_;
+      cluster_->At(leader).process->RemoveVoter(voter.key, options, [this](absl::Status) { --removals_; });
     }
   }
   return true;
@@ -361,6 +391,13 @@ void Nemesis::StrikeNow(int index, Blow blow) {
   After(0, index, [this, index, blow] {
     const auto length = static_cast<int64_t>(1 + random_.Below(static_cast<uint64_t>(plan_.config.fetch_timeout) * 4));
     switch (blow) {
+      case Blow::kChangeVoters: {
+        const int first = static_cast<int>(random_.Below(static_cast<uint64_t>(cluster_->size())));
+        (void)ChangeVoters(FaultKind::kAddVoter, first);
+        (void)ChangeVoters(FaultKind::kRemoveVoter, (first + 1) % cluster_->size());
+        (void)ChangeVoters(FaultKind::kAddVoter, (first + 2) % cluster_->size());
+        return;
+      }
       case Blow::kPowerLoss:
         return cluster_->Kill(index, Survival::kRandom, random_.Below(2) == 0, absl::Milliseconds(length));
       case Blow::kPause:

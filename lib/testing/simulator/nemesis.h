@@ -53,7 +53,8 @@ class Nemesis {
   bool DoToDisk(const FaultAction& fault, int node);
   bool DoToClock(const FaultAction& fault, int node);
   bool DoToQuorum(const FaultAction& fault, int node);
-  bool ChangeVoters(const FaultAction& fault, int node);
+  bool ChangeVoters(FaultKind kind, int node);
+  bool ClaimLeadership(int node);
   void Partition(uint64_t lot, int64_t milliseconds);
   void CutFor(int from, int to, int64_t milliseconds);
   void FailACall(int node, int64_t nth, int64_t what);
@@ -72,7 +73,8 @@ class Nemesis {
   std::vector<std::optional<SimDisk>> old_disks_;  // by node
   std::vector<std::optional<ElectionState>> old_votes_;
   std::array<uint64_t, kFaultKinds> done_{};
-  int lost_ = 0;  // disks that were rolled back or replaced
+  int removals_ = 0;  // that are not answered yet
+  int lost_ = 0;      // disks that were rolled back or replaced
 };
 
 }  // namespace quorate::testing::simulator

@@ -242,7 +242,13 @@ void SimNetwork::Deliver(int from, int to, const std::shared_ptr<const Message>&
   }
   ++counters_.delivered;
   if (!message->IsResponse()) port->return_path[message->from] = from;
+  hooks_.on_deliver(to, *message);
   port->handler->OnMessage(*message);
+}
+
+void SimNetwork::Inject(int node, const Message& message) {
+  const std::shared_ptr<Port> port = ports_[static_cast<size_t>(node)];
+  if (port != nullptr && !hooks_.is_paused(node)) port->handler->OnMessage(message);
 }
 
 // ---- Connections ---------------------------------------------------------------------------------------

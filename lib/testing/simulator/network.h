@@ -51,6 +51,8 @@ class SimNetwork {
   struct Hooks {
     // Every message that a node's core sends, before anything befalls it. False: the sender died before it.
     std::function<bool(int node, const Message&)> on_send;
+    // And every one that reaches it, just before it does.
+    std::function<void(int node, const Message&)> on_deliver;
     std::function<bool(int node)> is_paused;
   };
 
@@ -67,6 +69,8 @@ class SimNetwork {
   [[nodiscard]] bool IsCut(int from, int to) const { return link(from, to).cut; }
   // Connections over cut links break, but not before a keepalive has noticed.
   void BreakCutConnections();
+  // `message` reaches `node` now, as if somebody had sent it.
+  void Inject(int node, const Message& message);
   void Clog(int from, int to, Instant until) { link(from, to).clogged_until = until; }
   // All connections of a node break, and nothing else.
   void BreakConnections(int node);

@@ -42,6 +42,8 @@ struct SimulationConfig {
   int64_t snapshot_interval = 0;
   int64_t dynamic_voters = 0;  // 1: the voter set is in the log from the start
   int64_t auto_join = 0;
+  int64_t priorities = 0;     // 1: node 0 never leads, the others like to more or less
+  int64_t minority_dead = 0;  // 1: after the faults a minority of the voters stays down
   // The network.
   int64_t delay_us = 100;
   int64_t delay_tail_permille = 0;
@@ -100,18 +102,28 @@ enum class FaultKind : uint8_t {
   kSnapshot,     // the node takes a snapshot
   kTransfer,     // leadership is to go to node b
   kSuspect,      // the node is told that its leader is dead
-  kAddVoter,     // an observer becomes a voter
-  kRemoveVoter,  // the node is no longer a voter
+  kAddVoter,     // an observer becomes a voter; b: 1 with a second change at once
+  kRemoveVoter,  // the node is no longer a voter; b: as above
+  kFalseLeader,  // it is told, by another voter, that that one leads: two leaders in one epoch (F-N17)
   kReplaceDisk,  // its disk is replaced by an empty one: a new replica
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kReplaceDisk) + 1;
 absl::string_view ToString(FaultKind kind);
 
 // When a targeted fault strikes: the nemesis may look inside.
-enum class Moment : uint8_t { kAppends, kVotes, kBecomesLeader, kCommits, kTruncates, kInstalls, kResigns };
-inline constexpr int kMoments = static_cast<int>(Moment::kResigns) + 1;
-enum class Blow : uint8_t { kPowerLoss, kPause, kIsolate, kMute };
-inline constexpr int kBlows = static_cast<int>(Blow::kMute) + 1;
+enum class Moment : uint8_t {
+  kAppends,
+  kVotes,
+  kBecomesLeader,
+  kCommits,
+  kTruncates,
+  kInstalls,
+  kResigns,
+  kChangesVoters,
+};
+inline constexpr int kMoments = static_cast<int>(Moment::kChangesVoters) + 1;
+enum class Blow : uint8_t { kPowerLoss, kPause, kIsolate, kMute, kChangeVoters };
+inline constexpr int kBlows = static_cast<int>(Blow::kChangeVoters) + 1;
 
 // Whom: a node's number from 0, or who fits when it happens.
 inline constexpr int kTheLeader = -1;

@@ -51,6 +51,8 @@ void DrawNodes(Lots* lots, SimulationConfig* config) {
   config->snapshot_log_bytes = lots->Half() ? 0 : lots->Magnitude(512, 1 << 18);
   config->snapshot_interval = lots->OneIn(4) ? lots->Between(200, 5'000) : 0;
   config->dynamic_voters = lots->Half() ? 1 : 0;
+  config->priorities = config->voters >= 3 && lots->OneIn(5) ? 1 : 0;
+  config->minority_dead = config->voters >= 3 && config->priorities == 0 && lots->OneIn(4) ? 1 : 0;
   config->auto_join = config->dynamic_voters != 0 && lots->OneIn(3) ? 1 : 0;
   config->buggify = lots->Half() ? 1 : 0;
 }
@@ -142,6 +144,18 @@ void AddFault(Lots* lots, const SimulationConfig& config, FaultKind kind, int64_
       fault.b = fault.a;
       fault.a = lots->OneIn(2) ? lots->Between(500, 1'000) : lots->Between(1'000, 2'000);
       break;
+    case FaultKind::kAddVoter:
+    case FaultKind::kRemoveVoter:
+      // And something befalls the leader while the new set is only in its log.
+      if (lots->Half()) {
+        out->push_back({at, FaultKind::kStrike, kTheLeader, static_cast<int64_t>(Moment::kChangesVoters),
+                        lots->Between(0, kBlows - 2)});
+      }
+      break;
+    case FaultKind::kReplaceDisk:
+      // Its operator forgets that the old disk has to go first (M-37).
+      if (lots->Half()) out->push_back({at + fault.a * 2, FaultKind::kAddVoter, fault.node, 0, 0});
+      break;
     case FaultKind::kWallJump:
       fault.a = lots->OneOf<int64_t>({-1'577'836'800, 2'700'000'000, -3'600, 3'600, 1});
       break;
@@ -165,8 +179,11 @@ SimulationPlan DrawPlan(uint64_t seed) {
   DrawNodes(&lots, &plan.config);
   DrawWorld(&lots, &plan.config);
   std::vector<FaultKind> enabled;
+  const bool all_disks_matter = plan.config.priorities != 0 || plan.config.minority_dead != 0;
   for (int kind = 0; kind < kFaultKinds; ++kind) {
-    if (lots.Half()) enabled.push_back(static_cast<FaultKind>(kind));
+    const bool loses_disk =
+        kind == static_cast<int>(FaultKind::kReplaceDisk) || kind == static_cast<int>(FaultKind::kRollBack);
+    if (lots.Half() && !(loses_disk && all_disks_matter)) enabled.push_back(static_cast<FaultKind>(kind));
   }
   if (enabled.empty()) return plan;
   const int64_t interval = lots.Magnitude(200, 4'000);

@@ -32,6 +32,8 @@ constexpr ConfigField kFields[] = {
     {"snapshot_interval", &C::snapshot_interval, 0},
     {"dynamic_voters", &C::dynamic_voters, 0},
     {"auto_join", &C::auto_join, 0},
+    {"priorities", &C::priorities, 0},
+    {"minority_dead", &C::minority_dead, 0},
     {"delay_us", &C::delay_us, 100},
     {"delay_tail_permille", &C::delay_tail_permille, 0},
     {"loss_permille", &C::loss_permille, 0},
@@ -53,10 +55,10 @@ constexpr ConfigField kFields[] = {
 };
 
 constexpr std::array<absl::string_view, kFaultKinds> kKindNames = {
-    "kill",      "power-loss", "crash-at-call", "crash-at-send", "stop",         "pause",       "isolate",
-    "partition", "cut-link",   "clog",          "break",         "swap",         "disk-stall",  "disk-error",
-    "disk-full", "bit-flip",   "torn-slot",     "roll-back",     "clock-rate",   "wall-jump",   "strike",
-    "snapshot",  "transfer",   "suspect",       "add-voter",     "remove-voter", "replace-disk"};
+    "kill",      "power-loss", "crash-at-call", "crash-at-send", "stop",         "pause",        "isolate",
+    "partition", "cut-link",   "clog",          "break",         "swap",         "disk-stall",   "disk-error",
+    "disk-full", "bit-flip",   "torn-slot",     "roll-back",     "clock-rate",   "wall-jump",    "strike",
+    "snapshot",  "transfer",   "suspect",       "add-voter",     "remove-voter", "false-leader", "replace-disk"};
 
 absl::Status BadLine(absl::string_view line, absl::string_view why) {
   return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,

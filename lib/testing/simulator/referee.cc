@@ -33,8 +33,8 @@ Replica* Referee::Find(const ReplicaKey& key) {
 
 // ---- Lives ---------------------------------------------------------------------------------------------
 
-std::unique_ptr<raft::Observer> Referee::LifeBegins(int node, const ReplicaKey& key,
-                                                    const std::vector<Voter>& initial_voters) {
+std::unique_ptr<raft::Observer> Referee::LifeBegins(int node, const LifeFacts& facts) {
+  const ReplicaKey& key = facts.key;
   auto [at, fresh] = replicas_.try_emplace(key);
   if (fresh) {
     at->second = std::make_unique<Replica>();
@@ -42,7 +42,9 @@ std::unique_ptr<raft::Observer> Referee::LifeBegins(int node, const ReplicaKey& 
   }
   Replica& replica = *at->second;
   replica.node = node;
-  replica.initial_voters = raft::VoterSet(initial_voters);
+  replica.initial_voters = raft::VoterSet(facts.initial_voters);
+  replica.fetch_timeout = facts.fetch_timeout;
+  replica.priority = facts.priority;
   replica.alive = true;
   replica.role = ReplicaRole::kUnattached;
   // What was never stored was never said: a life may begin below where the one before it died.
@@ -50,17 +52,22 @@ std::unique_ptr<raft::Observer> Referee::LifeBegins(int node, const ReplicaKey& 
   replica.high_watermark = Offset(0);
   replica.applied = Offset(0);
   replica.leads.reset();
+  replica.core = nullptr;
+  replica.followed = {Epoch(-1), kNoNode};
   nodes_[node] = key;
   return std::make_unique<Watch>(this, node);
 }
 
 void Referee::LifeEnds(int node) {
-  if (Has(node)) At(node).alive = false;
+  if (!Has(node)) return;
+  At(node).alive = false;
+  At(node).core = nullptr;
 }
 
 void Referee::ForgetDisk(const ReplicaKey& key) {
   Replica* replica = Find(key);
   if (replica == nullptr) return;
+  NoteLoss(key);
   replica->log.Reset(Offset(0), 0);
   replica->durable = replica->on_disk = replica->reset_to = Offset(0);
   replica->persisted.reset();
@@ -194,12 +201,14 @@ void Referee::StateDigest(int node, Offset end, uint64_t digest, absl::string_vi
 void Referee::Step(int node, const raft::Core& core, const raft::Effects& effects) {
   Replica& replica = At(node);
   if (!replica.alive) return;
+  replica.core = &core;
   CheckEpoch(&replica, core);
   if (!effects.log.empty()) CheckLogOperations(&replica, core, effects);
   if (core.role() == ReplicaRole::kLeader && replica.leads != core.epoch()) CheckNewLeader(&replica, core);
   if (core.high_watermark() != replica.high_watermark) CheckHighWatermark(&replica, core);
   if (!effects.log.empty() || replica.role != core.role()) CheckVotersInForce(replica, core);
   CheckPositions(replica, core);
+  CheckLeading(&replica, core);
   if (core.role() == ReplicaRole::kResigned && replica.role == ReplicaRole::kLeader && on_moment) {
     on_moment(node, Moment::kResigns);
   }
@@ -255,67 +264,6 @@ void Referee::Append(Replica* replica, const raft::Core& core, const Batch& batc
   if (auto wrong = history_.Note(batch, replica->log.Append(batch))) Fail("I-05", *wrong);
   if (batch.kind() == BatchKind::kControl) NoteVoters(replica, core, batch);
   if (core.role() == ReplicaRole::kLeader && on_moment) on_moment(replica->node, Moment::kAppends);
-}
-
-// I-14, at the leader, who decides.
-void Referee::NoteVoters(Replica* replica, const raft::Core& core, const Batch& batch) {
-  auto sets = raft::VoterSetsIn(batch);
-  if (!sets.ok()) return Fail("I-14", absl::StrCat("an unreadable control batch: ", sets.status().message()));
-  for (auto& [offset, voters] : *sets) {
-    if (core.role() == ReplicaRole::kLeader && batch.epoch() == core.epoch()) {
-      const raft::VoterSet& before = replica->voters();
-      const bool first = replica->voter_records.empty();
-      if (!first && replica->voter_records.back().first >= core.high_watermark()) {
-        Fail("I-14",
-             absl::StrCat("node ", replica->node, " appends a voters record at ", offset.value(), " while the one at ",
-                          replica->voter_records.back().first.value(), " isn't committed"));
-      }
-      int differ = 0;
-      for (const Voter& voter : before.voters()) differ += voters.Contains(voter.key) ? 0 : 1;
-      for (const Voter& voter : voters.voters()) differ += before.Contains(voter.key) ? 0 : 1;
-      if (differ > 1) {
-        Fail("I-14", absl::StrCat("the voters record at ", offset.value(), " changes ", differ, " voters at once"));
-      }
-    }
-    replica->voter_records.emplace_back(offset, voters);
-  }
-  if (!sets->empty()) CheckMajoritiesIntersect();
-}
-
-// I-15. A node can only decide if it could lead, and only one that has all that is committed can. Of those, any two
-// configurations in force must share a voter in all their majorities.
-void Referee::CheckMajoritiesIntersect() {
-  std::vector<const Replica*> able;
-  for (const auto& [key, replica] : replicas_) {
-    if (!replica->alive || !replica->voters().Contains(key)) continue;
-    if (history_.committed_end() == Offset(0) ||
-        replica->log.ChainAt(history_.committed_end()) == history_.committed().back().entry.chain) {
-      able.push_back(replica.get());
-    }
-  }
-  for (size_t i = 0; i < able.size(); ++i) {
-    for (size_t j = i + 1; j < able.size(); ++j) {
-      const raft::VoterSet& a = able[i]->voters();
-      const raft::VoterSet& b = able[j]->voters();
-      size_t both = 0;
-      for (const Voter& voter : a.voters()) both += b.Contains(voter.key) ? 1 : 0;
-      const size_t all = a.size() + b.size() - both;
-      if (a.size() / 2 + 1 + b.size() / 2 + 1 > all) continue;
-      Fail("I-15", absl::StrCat("nodes ", able[i]->node, " and ", able[j]->node, " could decide at the same time: ",
-                                a.size(), " voters there, ", b.size(), " here, ", both, " in both"));
-    }
-  }
-}
-
-// I-14: the set in force is the latest in the log.
-void Referee::CheckVotersInForce(const Replica& replica, const raft::Core& core) {
-  const std::vector<Voter>& used = core.voters();
-  const std::vector<Voter>& right = replica.voters().voters();
-  bool same = used.size() == right.size();
-  for (size_t i = 0; same && i < used.size(); ++i) same = used[i].key == right[i].key;
-  if (same) return;
-  Fail("I-14", absl::StrCat("node ", replica.node, " uses a set of ", used.size(),
-                            " voters, the latest in its log has ", right.size(), " or other ones"));
 }
 
 void Referee::CheckPositions(const Replica& replica, const raft::Core& core) {

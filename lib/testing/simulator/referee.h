@@ -35,6 +35,14 @@ struct Violation {
   Instant when;
 };
 
+// What a process is started with.
+struct LifeFacts {
+  ReplicaKey key;
+  std::vector<Voter> initial_voters;
+  absl::Duration fetch_timeout = absl::InfiniteDuration();
+  uint8_t priority = kPriorityDefault;
+};
+
 // What the referee knows of one replica: one disk, over all lives of the processes that ran on it.
 struct Replica {
   ReplicaKey key;
@@ -55,6 +63,17 @@ struct Replica {
   Offset applied;
   std::optional<Epoch> leads;  // the epoch that it was seen to lead
   uint64_t truncations = 0;
+  IncarnationId incarnation;         // as it signs its messages
+  const raft::Core* core = nullptr;  // null until its first step, and after its end
+  absl::Duration fetch_timeout;
+  uint8_t priority = kPriorityDefault;
+  std::pair<Epoch, NodeId> followed{Epoch(-1), kNoNode};  // as last looked at
+  std::map<uint64_t, LogPosition> asked_votes;            // by request, the latest
+  // As leader.
+  Instant leads_since;
+  std::map<ReplicaKey, Instant> heard;             // the latest fetch that reached it
+  std::optional<Instant> overdue_since;            // without a majority's fetches for too long
+  std::map<ReplicaKey, Offset> lost_acknowledged;  // what a disk that went back had told this leader
 
   [[nodiscard]] const raft::VoterSet& voters() const {
     return voter_records.empty() ? initial_voters : voter_records.back().second;
@@ -75,13 +94,16 @@ class Referee {
 
   // ---- Lives ----
   // A process begins on `node`, with the disk of `key`. The observer is for that life.
-  std::unique_ptr<raft::Observer> LifeBegins(int node, const ReplicaKey& key, const std::vector<Voter>& initial_voters);
+  std::unique_ptr<raft::Observer> LifeBegins(int node, const LifeFacts& facts);
   void LifeEnds(int node);
   // The disk of this replica is rolled back, or lost: what it acknowledged doesn't count any more.
   void ForgetDisk(const ReplicaKey& key);
 
   // ---- What is seen ----
   void Sends(int node, const Message& message);
+  void Delivers(int node, const Message& message);
+  // An operator wants this replica to vote.
+  void Asked(const ReplicaKey& key) { asked_.insert(key); }
   // The log was opened and holds this.
   void LogOpened(int node, const LogBounds& bounds, const std::vector<Batch>& batches);
   void BecameDurable(int node, Offset end, uint64_t truncations);
@@ -107,9 +129,9 @@ class Referee {
   [[nodiscard]] size_t elections() const { return leaders_.size(); }
   // Entries of `replica`'s log that are committed and durable there, as far as the referee knows, up to which offset?
   [[nodiscard]] bool HoldsCommitted(const Replica& replica) const;
-  // Whether a majority of the voters holds everything that was committed, without the replica `without`; by whatever
-  // set a node that runs has in force.
-  [[nodiscard]] bool CommittedIsSafeWithout(const ReplicaKey& without) const;
+  // Whether a majority of the voters holds everything that was committed, without the replicas `without`; by whatever
+  // set any of the others that hold it has in force.
+  [[nodiscard]] bool CommittedIsSafeWithout(const std::set<ReplicaKey>& without) const;
 
  private:
   class Watch;
@@ -122,14 +144,23 @@ class Referee {
   void CheckLogOperations(Replica* replica, const raft::Core& core, const raft::Effects& effects);
   void Append(Replica* replica, const raft::Core& core, const Batch& batch);
   void Reset(Replica* replica, Offset start);
-  void NoteVoters(Replica* replica, const raft::Core& core, const Batch& batch);
   void CheckPositions(const Replica& replica, const raft::Core& core);
+  // referee_membership.cc
+  void NoteVoters(Replica* replica, const raft::Core& core, const Batch& batch);
+  void CheckNewVoters(const Replica& leader, const raft::Core& core, const raft::VoterSet& before,
+                      const raft::VoterSet& after);
   void CheckVotersInForce(const Replica& replica, const raft::Core& core);
   void CheckMajoritiesIntersect();
+  // referee_leaders.cc
+  void CheckLeading(Replica* replica, const raft::Core& core);
+  void CheckHeardMajority(Replica* replica);
+  void NoteLoss(const ReplicaKey& key);
+  void CheckFenced(const Replica& leader, const Message& message);
   // referee_elections.cc
   void CheckEpoch(Replica* replica, const raft::Core& core);
   void CheckNewLeader(Replica* replica, const raft::Core& core);
   void NoteVote(Replica* replica, Epoch epoch, const ReplicaKey& candidate);
+  void CheckGrant(const Replica& replica, const Message& message, const VoteResponse& vote);
   void CheckNamedLeader(const Replica& replica, const Message& message);
   // referee_commits.cc
   void CheckHighWatermark(Replica* replica, const raft::Core& core);
@@ -146,6 +177,7 @@ class Referee {
   std::map<int, ReplicaKey> nodes_;                         // whose disk is in which machine
   std::map<Epoch, ReplicaKey> leaders_;                     // I-01
   std::map<std::pair<Offset, Epoch>, uint64_t> snapshots_;  // position -> digest
+  std::set<ReplicaKey> asked_;                              // to vote, by an operator
   std::map<Offset, uint64_t> states_;                       // applied end -> digest
 };
 

@@ -65,14 +65,14 @@ bool Referee::HoldsCommitted(const Replica& replica) const {
          (replica.log.start() >= last.end || replica.log.ChainAt(last.end) == last.chain);
 }
 
-bool Referee::CommittedIsSafeWithout(const ReplicaKey& without) const {
+bool Referee::CommittedIsSafeWithout(const std::set<ReplicaKey>& without) const {
   bool judged = false;
   for (const auto& [key, judge] : replicas_) {
-    if (!judge->alive || !HoldsCommitted(*judge) || judge->voters().empty()) continue;
+    if (without.contains(key) || judge->voters().empty() || !HoldsCommitted(*judge)) continue;
     judged = true;
     size_t holding = 0;
     for (const Voter& voter : judge->voters().voters()) {
-      if (voter.key.Matches(without)) continue;
+      if (without.contains(voter.key)) continue;
       for (const auto& [other, replica] : replicas_) {
         holding += other.Matches(voter.key) && HoldsCommitted(*replica) ? 1 : 0;
       }

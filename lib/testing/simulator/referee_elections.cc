@@ -25,6 +25,13 @@ void Referee::CheckNewLeader(Replica* replica, const raft::Core& core) {
                                                             : absl::StrCat("node ", leader->second.id.value())));
   }
   replica->leads = epoch;
+  replica->leads_since = scheduler_->now();
+  replica->heard.clear();
+  replica->overdue_since.reset();
+  replica->lost_acknowledged.clear();
+  if (replica->priority == kPriorityNever) {
+    Fail("I-16", absl::StrCat("node ", replica->node, " leads epoch ", epoch.value(), ", and was never to lead"));
+  }
   // A candidate that slept over its own election leads an epoch that others have left behind.
   const LogEntry* last = history_.LastCommittedBefore(epoch);
   if (last != nullptr && replica->log.start() <= last->end && replica->log.ChainAt(last->end) != last->chain) {
@@ -68,6 +75,20 @@ void Referee::NoteVote(Replica* replica, Epoch epoch, const ReplicaKey& candidat
   if (fresh && on_moment) on_moment(replica->node, Moment::kVotes);
 }
 
+// I-06 rests on this: votes, and pre-votes, go to logs that are as new as the voter's own (M-03, M-08).
+void Referee::CheckGrant(const Replica& replica, const Message& message, const VoteResponse& vote) {
+  const Replica* candidate = Find(message.to);
+  if (candidate == nullptr || vote.epoch != replica.epoch || replica.log.entries().empty()) return;
+  const auto asked = candidate->asked_votes.find(message.request_id);
+  if (asked == candidate->asked_votes.end()) return;
+  const LogEntry& last = replica.log.entries().back();
+  if (asked->second >= LogPosition{last.epoch, last.end}) return;
+  Fail("I-06", absl::StrCat("node ", replica.node, " grants node ", message.to.id.value(), " a ",
+                            vote.pre_vote ? "pre-vote" : "vote", " in epoch ", vote.epoch.value(), " for a log up to ",
+                            asked->second.end.value(), " of epoch ", asked->second.epoch.value(), "; its own is up to ",
+                            last.end.value(), " of epoch ", last.epoch.value()));
+}
+
 // Who says that somebody leads an epoch must be right.
 void Referee::CheckNamedLeader(const Replica& replica, const Message& message) {
   std::visit(
@@ -92,16 +113,23 @@ void Referee::Sends(int node, const Message& message) {
                               "), which it hasn't stored"));
   }
   CheckNamedLeader(replica, message);
+  replica.incarnation = message.from_incarnation;
   if (const auto* vote = std::get_if<VoteResponse>(&message.body)) {
+    // A vote that was given before is given again, whatever the log has become since (M-04).
+    const bool repeated = !vote->pre_vote && replica.votes.contains(vote->epoch);
     if (vote->granted && !vote->pre_vote) NoteVote(&replica, vote->epoch, message.to);
+    if (vote->granted && !repeated) CheckGrant(replica, message, *vote);
   } else if (const auto* ask = std::get_if<VoteRequest>(&message.body)) {
     if (!ask->pre_vote) NoteVote(&replica, ask->epoch, replica.key);
+    replica.asked_votes[message.request_id] = ask->log_end;
+    if (replica.asked_votes.size() > 100) replica.asked_votes.erase(replica.asked_votes.begin());
   } else if (const auto* fetch = std::get_if<FetchRequest>(&message.body)) {
     if (fetch->durable_end > replica.on_disk) {
       Fail("I-12", absl::StrCat("node ", node, " acknowledges offset ", fetch->durable_end.value(),
                                 ", its disk has its log up to ", replica.on_disk.value()));
     }
   } else if (const auto* answer = std::get_if<FetchResponse>(&message.body)) {
+    CheckFenced(replica, message);
     for (const Batch& batch : answer->batches) {
       if (history_.IsGenuine(batch)) continue;
       Fail("I-29", absl::StrCat("node ", node, " sends a batch at offset ", batch.base_offset().value(), " of epoch ",

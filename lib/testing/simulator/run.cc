@@ -1,6 +1,7 @@
 #include "testing/simulator/run.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -82,7 +83,26 @@ class OneRun {
   }
 
   // Of those that are expected to take part.
-  [[nodiscard]] bool IsCore(int node) { return !cluster_.At(node).lost; }
+  [[nodiscard]] bool IsCore(int node) { return !cluster_.At(node).lost && !dead_.contains(node); }
+
+  // P5: a majority is enough. Whose death the others can do without is up to the set in force now.
+  void BuryAMinority() {
+    const int leader = cluster_.Leader();
+    if (plan_.config.minority_dead == 0 || leader < 0) return;
+    if (cluster_.At(leader).process->Describe().voter_change.has_value()) return;
+    std::set<ReplicaKey> keys;
+    for (int i = 0; i < cluster_.size(); ++i) {
+      const Cluster::Node& node = cluster_.At(i);
+      if (!node.up || i == leader) continue;
+      keys.insert(node.key);
+      if (referee_.CommittedIsSafeWithout(keys)) {
+        cluster_.Kill(i, Survival::kRandom, false, std::nullopt);
+        dead_.insert(i);
+      } else {
+        keys.erase(node.key);
+      }
+    }
+  }
 
   // All know the same leader, and it knows itself. -1: no.
   int AgreedLeader() {
@@ -116,11 +136,12 @@ class OneRun {
   }
 
   void Heal() {
+    BuryAMinority();
     nemesis_.End();
     clients_.Stop();
     hooks_.StopBuggify();
     for (int i = 0; i < cluster_.size(); ++i) {
-      if (!cluster_.At(i).up) cluster_.StartAgain(i, absl::Milliseconds(1));
+      if (!cluster_.At(i).up && !dead_.contains(i)) cluster_.StartAgain(i, absl::Milliseconds(1));
     }
     const absl::Duration time = HealTime(plan_.config.timeout_spread) + absl::Milliseconds(500);
     const Instant end = scheduler_.now() + time;
@@ -173,7 +194,7 @@ class OneRun {
                                          referee_.newest_epoch().value(), Who()));
     }
     for (int i = 0; i < cluster_.size(); ++i) {
-      if (cluster_.At(i).machine.pending() <= kIdleTasksMax) continue;
+      if (!IsCore(i) || cluster_.At(i).machine.pending() <= kIdleTasksMax) continue;
       referee_.Fail("I-25", absl::StrCat("node ", i, " has ", cluster_.At(i).machine.pending(),
                                          " tasks and timers, and nothing to do"));
     }
@@ -244,6 +265,7 @@ class OneRun {
   Cluster cluster_;
   Clients clients_;
   Nemesis nemesis_;
+  std::set<int> dead_;  // for good
 };
 
 }  // namespace
