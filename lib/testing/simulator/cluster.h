@@ -99,6 +99,8 @@ class Cluster {
   void StartAgain(int node, absl::Duration after);
   // An empty disk, formatted anew: another replica. The process must be down.
   void ReplaceDisk(int node);
+  // What a start of `node` would open.
+  [[nodiscard]] SimulatedStorage StorageOf(int node) const;
   // What a start does with the disk, and no more: opens the stores and reads them. The process must be down.
   absl::Status OpenStorageOnce(int node);
   // Every log line of a node and every message, as text.
@@ -127,7 +129,6 @@ class Cluster {
   void CouldNotStart(Node* node, const absl::Status& why);
   void Halted(int index, uint64_t life, const absl::Status& cause);
   bool Sends(int index, const Message& message);
-  SimulatedStorage StorageOf(Node* node) const;
 
   Scheduler* const scheduler_;
   const SimulationPlan& plan_;

@@ -46,7 +46,13 @@ RunHooks::RunHooks(uint64_t seed, bool buggify, std::string mutant)
     : impl_(std::make_unique<Impl>(this, seed, buggify, std::move(mutant))) {}
 void RunHooks::StopBuggify() { impl_->StopBuggify(); }
 
+HooksPause::HooksPause() : paused_(std::exchange(simulation::hooks, nullptr)) {}
+HooksPause::~HooksPause() { simulation::hooks = static_cast<simulation::Hooks*>(paused_); }
+
 #else
+
+HooksPause::HooksPause() { (void)paused_; }
+HooksPause::~HooksPause() = default;
 
 class RunHooks::Impl {};
 

@@ -34,6 +34,18 @@ class RunHooks {
   std::unique_ptr<Impl> impl_;
 };
 
+// No hook of this thread does anything while this lives.
+class HooksPause {
+ public:
+  HooksPause();
+  ~HooksPause();
+  HooksPause(const HooksPause&) = delete;
+  HooksPause& operator=(const HooksPause&) = delete;
+
+ private:
+  void* paused_ = nullptr;
+};
+
 }  // namespace quorate::testing::simulator
 
 #endif  // QUORATE_TESTING_SIMULATOR_HOOKS_H_

@@ -74,37 +74,6 @@ void Referee::ForgetDisk(const ReplicaKey& key) {
   replica->voter_records.clear();
 }
 
-void Referee::LogOpened(int node, const LogBounds& bounds, const std::vector<Batch>& batches) {
-  Replica& replica = At(node);
-  const Offset start = bounds.start.end;
-  std::optional<uint64_t> chain = history_.ChainAt(start);
-  if (!chain.has_value()) chain = replica.log.ChainAt(start);
-  if (!chain.has_value()) {
-    return Fail("I-11", absl::StrCat("the log of node ", node, " begins at offset ", start.value(),
-                                     ", which is no boundary of what was committed"));
-  }
-  const Offset promised = replica.durable;
-  const std::optional<uint64_t> promised_chain = replica.log.ChainAt(promised);
-  replica.log.Reset(start, *chain);
-  if (start == Offset(0)) replica.voter_records.clear();
-  std::erase_if(replica.voter_records, [&](const auto& record) { return record.first >= start; });
-  if (replica.voter_records.empty() && history_.VotersAsOf(start) != nullptr) {
-    replica.voter_records.push_back(*history_.VotersAsOf(start));
-  }
-  for (const Batch& batch : batches) {
-    if (auto wrong = history_.Note(batch, replica.log.Append(batch))) return Fail("I-05", *wrong);
-    auto sets = raft::VoterSetsIn(batch);
-    if (sets.ok()) replica.voter_records.insert(replica.voter_records.end(), sets->begin(), sets->end());
-  }
-  replica.durable = replica.on_disk = replica.log.end();
-  if (promised <= std::max(start, replica.reset_to)) return;
-  if (replica.log.end() < promised || replica.log.ChainAt(promised) != promised_chain) {
-    Fail("I-12", absl::StrCat("node ", node, " said that its log is on disk up to offset ", promised.value(),
-                              "; after a restart it ends at ", replica.log.end().value(),
-                              replica.log.end() < promised ? "" : " and is another one"));
-  }
-}
-
 void Referee::BecameDurable(int node, Offset end, uint64_t truncations) {
   Replica& replica = At(node);
   if (!replica.alive || truncations != replica.truncations) return;  // of a log that is no more (F-D13)
@@ -151,29 +120,6 @@ void Referee::Reset(Replica* replica, Offset start) {
   replica->durable = replica->on_disk = replica->reset_to = start;
   replica->voter_records.clear();
   if (const auto* voters = history_.VotersAsOf(start)) replica->voter_records.push_back(*voters);
-}
-
-void Referee::ElectionStateLoaded(int node, const std::optional<ElectionState>& state) {
-  Replica& replica = At(node);
-  const std::optional<ElectionState> promised = std::exchange(replica.persisted, state);
-  if (!promised.has_value()) return;
-  if (!state.has_value() || state->epoch < promised->epoch ||
-      (state->epoch == promised->epoch && promised->voted_for.id != kNoNode &&
-       state->voted_for != promised->voted_for)) {
-    Fail("I-03", absl::StrCat("node ", node, " forgot its vote: it had stored epoch ", promised->epoch.value(),
-                              " and a vote for node ", promised->voted_for.id.value(), ", and loaded epoch ",
-                              state.has_value() ? state->epoch.value() : 0));
-  }
-}
-
-void Referee::ElectionStatePersisted(int node, const ElectionState& state) {
-  Replica& replica = At(node);
-  if (!replica.alive) return;
-  if (replica.persisted.has_value() && state.epoch < replica.persisted->epoch) {
-    Fail("I-03", absl::StrCat("node ", node, " stored epoch ", state.epoch.value(), " after ",
-                              replica.persisted->epoch.value()));
-  }
-  replica.persisted = state;
 }
 
 void Referee::SnapshotFinished(int node, const LogPosition& id, uint64_t digest) {

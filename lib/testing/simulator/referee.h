@@ -106,6 +106,9 @@ class Referee {
   void Asked(const ReplicaKey& key) { asked_.insert(key); }
   // The log was opened and holds this.
   void LogOpened(int node, const LogBounds& bounds, const std::vector<Batch>& batches);
+  // This is what is synced on the disk of a node that runs.
+  void Audited(int node, const std::optional<ElectionState>& vote, const LogBounds& bounds,
+               const std::vector<Batch>& batches);
   void BecameDurable(int node, Offset end, uint64_t truncations);
   void Truncated(int node, Offset end);  // on the disk
   void Trims(int node, LogPosition start);

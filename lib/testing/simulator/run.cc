@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "testing/simulator/clients.h"
+#include "testing/simulator/disk_audit.h"
 #include "testing/simulator/hooks.h"
 #include "testing/simulator/judge.h"
 #include "testing/simulator/nemesis.h"
@@ -27,7 +28,8 @@ class OneRun {
         referee_(&scheduler_),
         cluster_(&scheduler_, plan, subject, &referee_),
         clients_(&cluster_, plan, workload()),
-        nemesis_(&cluster_, plan) {
+        nemesis_(&cluster_, plan),
+        audits_(plan.seed * 31 + 5) {
     scheduler_.on_event = options.on_event;
     cluster_.SetTrace(options.trace);
     if (options.canary) referee_.ForgetWrites();
@@ -49,6 +51,7 @@ class OneRun {
     cluster_.StartAll();
     clients_.Begin();
     nemesis_.Begin();
+    ScheduleAudit();
     RunFor(absl::Milliseconds(plan_.config.duration));
     if (Fine()) Heal();
     if (Fine()) StayQuiet();
@@ -75,6 +78,14 @@ class OneRun {
       RunFor(std::min(limit / 200, end - scheduler_.now()));
     }
     return condition();
+  }
+
+  // Somebody's disk is read back now and then.
+  void ScheduleAudit() {
+    scheduler_.After(absl::Milliseconds(500 + audits_.Below(4'000)), EventKind::kCheck, Scheduler::kNobody, [this] {
+      AuditDisk(&cluster_, static_cast<int>(audits_.Below(static_cast<uint64_t>(cluster_.size()))));
+      if (!quiet_) ScheduleAudit();
+    });
   }
 
   [[nodiscard]] absl::Duration HealTime(int64_t spread) const {
@@ -186,6 +197,7 @@ class OneRun {
     // What is still on its way from before - a late duplicate may take two minutes - has no part in this.
     const int leader = AgreedLeader();
     const Epoch epoch = referee_.newest_epoch();
+    quiet_ = true;
     RunFor(10 * HealTime(1));
     if (!Fine()) return;
     if (referee_.newest_epoch() != epoch || AgreedLeader() != leader) {
@@ -265,6 +277,8 @@ class OneRun {
   Cluster cluster_;
   Clients clients_;
   Nemesis nemesis_;
+  Xoshiro audits_;
+  bool quiet_ = false;
   std::set<int> dead_;  // for good
 };
 
