@@ -58,6 +58,7 @@ struct Replica {
   raft::VoterSet initial_voters;
   // The present life.
   bool alive = false;
+  Epoch epoch_at_start;
   ReplicaRole role = ReplicaRole::kUnattached;
   Offset high_watermark;
   Offset applied;

@@ -62,6 +62,7 @@ void Referee::Audited(int node, const std::optional<ElectionState>& vote, const 
 void Referee::ElectionStateLoaded(int node, const std::optional<ElectionState>& state) {
   Replica& replica = At(node);
   const std::optional<ElectionState> promised = std::exchange(replica.persisted, state);
+  replica.epoch_at_start = state.has_value() ? state->epoch : Epoch(-1);
   if (!promised.has_value()) return;
   if (!state.has_value() || state->epoch < promised->epoch ||
       (state->epoch == promised->epoch && promised->voted_for.id != kNoNode &&

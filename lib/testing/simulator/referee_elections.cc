@@ -115,8 +115,10 @@ void Referee::Sends(int node, const Message& message) {
   CheckNamedLeader(replica, message);
   replica.incarnation = message.from_incarnation;
   if (const auto* vote = std::get_if<VoteResponse>(&message.body)) {
-    // A vote that was given before is given again, whatever the log has become since (M-04).
-    const bool repeated = !vote->pre_vote && replica.votes.contains(vote->epoch);
+    // A vote that was given before is given again, whatever the log has become since (M-04): also when only the disk
+    // remembers it.
+    const bool repeated =
+        !vote->pre_vote && (replica.votes.contains(vote->epoch) || replica.epoch_at_start == vote->epoch);
     if (vote->granted && !vote->pre_vote) NoteVote(&replica, vote->epoch, message.to);
     if (vote->granted && !repeated) CheckGrant(replica, message, *vote);
   } else if (const auto* ask = std::get_if<VoteRequest>(&message.body)) {
