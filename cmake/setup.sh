@@ -18,8 +18,8 @@ SETUP_LOGS=$SETUP_ROOT/build/logs
 
 # docs/dependencies.md says what each is for.
 SETUP_PACKAGES_build=(build-essential cmake ninja-build ccache pkg-config libabsl-dev libgrpc++-dev libprotobuf-dev
-  protobuf-compiler protobuf-compiler-grpc libisal-dev libcli11-dev libspdlog-dev nlohmann-json3-dev catch2)
-SETUP_PACKAGES_checks=(clang-format clang-tidy strace)
+  protobuf-compiler protobuf-compiler-grpc libisal-dev libcli11-dev libspdlog-dev nlohmann-json3-dev catch2 libbenchmark-dev)
+SETUP_PACKAGES_checks=(clang-format clang-tidy strace valgrind)
 
 if [[ -t 1 && ${TERM:-dumb} != dumb && -z ${NO_COLOR:-} ]]; then
   SETUP_BOLD=$'\e[1m' SETUP_DIM=$'\e[2m' SETUP_RED=$'\e[31m' SETUP_GREEN=$'\e[32m' SETUP_OFF=$'\e[0m'
