@@ -111,6 +111,7 @@ void CoreImpl::On(const Message& message, const VoteRequest& request) {
     response.error = error;
     response.epoch = epoch_;
     response.leader = LeaderForPeers();
+    if (!response.granted && MayLead() && QUORATE_MUTANT("M-10")) election_deadline_ = now_ + timing_.Election();
     Reply(message, response);
   };
   const Epoch epoch_max = request.pre_vote ? request.epoch : request.epoch - 1;
@@ -131,7 +132,6 @@ void CoreImpl::On(const Message& message, const VoteRequest& request) {
   } else {
     const bool voted_before = voted_for_.id != kNoNode;
     response.granted = GrantsVote(message, request);
-    if (!response.granted && MayLead() && QUORATE_MUTANT("M-10")) election_deadline_ = now_ + timing_.Election();
     if (response.granted && !voted_before) {
       voted_for_ = message.from;
       StoreElection();

@@ -160,7 +160,7 @@ bool CoreImpl::AppendFetched(const FetchResponse& response) {
 bool CoreImpl::ConflictsBelowHighWatermark(const Batch& batch) {
   if (batch.base_offset() < log_.start().end || batch.base_offset() >= high_watermark_) return false;
   const Epoch ours = log_.epochs().EpochAt(batch.base_offset());
-  if (ours == batch.epoch()) return false;
+  if (ours == batch.epoch() || QUORATE_MUTANT("M-25")) return false;
   HaltWith(Reason::kCorruption, absl::StrCat("committed offset ", batch.base_offset().value(), " has epoch ",
                                              ours.value(), " here and epoch ", batch.epoch().value(), " at node ",
                                              leader_.id.value(), "; committed records never change"));
@@ -183,7 +183,7 @@ void CoreImpl::TruncateTo(const LogPosition& diverging) {
     session_->reopen_at = now_ + timing_.RetryBackoff();
     return;
   }
-  if (new_end < high_watermark_) {
+  if (new_end < high_watermark_ && !QUORATE_MUTANT("M-25")) {
     // M-19, M-25: a leader that lacks committed records was not elected by the rules.
     return HaltWith(
         Reason::kCorruption,

@@ -57,8 +57,9 @@ void CoreImpl::StoreElection() {
 }
 
 void CoreImpl::BecomeUnattached(Epoch epoch) {
-  if (QUORATE_MUTANT("M-11") && role_ == ReplicaRole::kLeader)
+  if (QUORATE_MUTANT("M-11") && role_ == ReplicaRole::kLeader) {
     return EnterEpoch(epoch, ReplicaKey(), LeaderInfo(leader_));
+  }
   const bool timer_runs =
       role_ != ReplicaRole::kFollower && role_ != ReplicaRole::kLeader && !election_deadline_.is_infinite();
   LeaveRole();

@@ -17,7 +17,7 @@ namespace quorate::raft {
 
 void CoreImpl::OnSnapshotOffered(LogPosition id) {
   const bool sane = id.end > Offset(0) && id.epoch >= Epoch(0) && id.epoch <= epoch_;
-  if (sane && id.end <= high_watermark_ && log_.Contradicts(id)) {
+  if (sane && id.end <= high_watermark_ && log_.Contradicts(id) && !QUORATE_MUTANT("M-25")) {
     // M-25: what is committed here and what is committed there can't differ.
     return HaltWith(Reason::kCorruption,
                     absl::StrCat("node ", leader_.id.value(), ", leader of epoch ", epoch_.value(),
@@ -186,7 +186,7 @@ void CoreImpl::ForgetDownload() {
 void CoreImpl::InstallVerified() {
   const VerifiedSnapshot verified = *std::exchange(verified_, std::nullopt);
   const LogPosition id = verified.info.id;
-  if (id.end <= high_watermark_ && log_.Contradicts(id)) {
+  if (id.end <= high_watermark_ && log_.Contradicts(id) && !QUORATE_MUTANT("M-25")) {
     return HaltWith(Reason::kCorruption,
                     absl::StrCat("the verified snapshot up to offset ", id.end.value(), " of epoch ", id.epoch.value(),
                                  " contradicts the committed record there, of epoch ",

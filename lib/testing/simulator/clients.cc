@@ -52,6 +52,8 @@ void Clients::Next(int client) {
     believed_leader_[static_cast<size_t>(client)] = -1;
     return Schedule(client);
   }
+  // A client is a thread of the process that it calls: stopped with it, and the first to call when that goes on.
+  if (cluster_->At(node).machine.paused()) return Schedule(client);
   const auto longest = static_cast<uint64_t>(std::max<int64_t>(1, config_.call_timeout)) * 1'000;
   const size_t index = Call(node, kind, absl::Microseconds(1 + longest / 4 + random_.Below(longest)));
   calls_[index].client = client;

@@ -108,7 +108,7 @@ void Cluster::Halted(int index, uint64_t life, const absl::Status& cause) {
 
 void Cluster::Stop(int index, absl::Duration down) {
   Node& node = At(index);
-  if (!node.up || node.process == nullptr) return;
+  if (!node.up || node.process == nullptr || node.machine.paused()) return;
   const uint64_t life = node.life;
   // Whatever becomes of the hand-over, the process ends in time.
   const absl::Duration patience = node.timeouts.fetch * 3;
@@ -127,6 +127,7 @@ void Cluster::Pause(int index) {
 void Cluster::Resume(int index) {
   if (!At(index).machine.paused()) return;
   At(index).machine.Resume();
+  referee_->Resumed(index);
   network_->Resumed(index);
 }
 
@@ -164,6 +165,7 @@ void Cluster::Heal() {
   for (auto& node : nodes_) {
     const bool was_paused = node->machine.paused();
     node->machine.Heal();
+    if (was_paused) referee_->Resumed(node->index);
     if (was_paused) network_->Resumed(node->index);
     node->files.SetHook(nullptr);
     node->files.SetQuotaBytes(UINT64_MAX);

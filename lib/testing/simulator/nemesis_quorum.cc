@@ -9,7 +9,8 @@ namespace quorate::testing::simulator {
 
 bool Nemesis::DoToQuorum(const FaultAction& fault, int index) {
   Cluster::Node& node = cluster_->At(index);
-  if (!node.up || node.process == nullptr) return false;
+  // Nobody calls a process that is stopped: whoever would is a thread of it.
+  if (!node.up || node.process == nullptr || node.machine.paused()) return false;
   switch (fault.kind) {
     case FaultKind::kSnapshot:
       node.process->TakeSnapshot([](absl::StatusOr<LogPosition>) {});
@@ -74,7 +75,10 @@ bool Nemesis::CanDoWithout(int index, int leader) {
 bool Nemesis::ChangeVoters(FaultKind kind, int index) {
   // Whoever acts as one, also before it may: it has to refuse then (M-32).
   const int leader = cluster_->ActingLeader();
-  if (leader < 0 || plan_.config.dynamic_voters == 0 || cluster_->At(leader).process == nullptr) return false;
+  if (leader < 0 || plan_.config.dynamic_voters == 0 || cluster_->At(leader).process == nullptr ||
+      cluster_->At(leader).machine.paused()) {
+    return false;
+  }
   Cluster::Node& node = cluster_->At(index);
   VoterChangeOptions options;
   options.timeout = node.timeouts.fetch * 5;

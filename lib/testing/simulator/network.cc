@@ -131,8 +131,8 @@ void SimNetwork::Heal() {
   conditions_.delay = std::min(conditions_.delay, absl::Milliseconds(1));
   conditions_.tail_permille = conditions_.loss_permille = 0;
   conditions_.duplicate_permille = conditions_.tamper_permille = 0;
-  for (Link& link : links_) link.cut = false;
-  for (Link& link : links_) link.clogged_until = scheduler_->now();
+  // What is on its way may take seconds yet, but nothing waits behind it.
+  for (Link& link : links_) link = {false, scheduler_->now(), scheduler_->now()};
   for (auto& [address, node] : listeners_) node = owners_.at(address);
 }
 

@@ -100,6 +100,11 @@ class Referee {
   // The disk of this replica is rolled back, or lost: what it acknowledged doesn't count any more.
   void ForgetDisk(const ReplicaKey& key);
 
+  // Its process was stopped for a while: what is overdue then has its time from now on.
+  void Resumed(int node) {
+    if (Has(node)) At(node).overdue_since.reset();
+  }
+
   // ---- What is seen ----
   void Sends(int node, const Message& message);
   void Delivers(int node, const Message& message);
