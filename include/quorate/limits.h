@@ -24,6 +24,15 @@ inline constexpr size_t kPeerSendQueueBytesMax = 32u << 20;
 // One request or answer of the admin and broker services.
 inline constexpr size_t kRpcMessageBytesMax = 16u << 20;
 inline constexpr size_t kRpcMetadataBytesMax = 16u << 10;
+// Remote proposals (docs/proposals.md). In one message of a stream; under way for one stream, which isn't read beyond;
+// under way for a whole service, which refuses beyond; answers that a stream's client doesn't read, before it is cut.
+inline constexpr size_t kProposalsPerMessageMax = 16'384;
+inline constexpr size_t kStreamProposalsMax = 16'384;
+inline constexpr size_t kStreamProposalBytesMax = 16u << 20;
+inline constexpr size_t kStreamAnswerBytesMax = 32u << 20;
+inline constexpr size_t kServiceProposalsMax = 1u << 18;
+inline constexpr size_t kServiceProposalBytesMax = 128u << 20;
+inline constexpr size_t kProposalStreamsMax = 4096;
 // A piece of a snapshot on its way to a follower, one record in a snapshot, a snapshot as a whole.
 inline constexpr uint32_t kSnapshotChunkBytesMax = 1u << 20;
 inline constexpr size_t kSnapshotRecordBytesMax = kProposalBytesMax;
