@@ -9,16 +9,17 @@
 //
 // Here one instance is a cluster of one; more of them are the same code with other ids, and with the others'
 // controllers in bootstrap_servers (examples/three_node_cluster shows three, as processes).
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "quorate/node.h"
 #include "quorate/status.h"
 #include "quorate/storage_adapters.h"
@@ -43,7 +44,7 @@ class Dispatcher : public quorate::MetadataPublisher {
         return true;
       });
     }
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (int32_t partition : ours) {
       if (!working_on_.contains(partition)) std::printf("  start a worker for partition %d\n", partition);
     }
@@ -51,19 +52,20 @@ class Dispatcher : public quorate::MetadataPublisher {
       if (!ours.contains(partition)) std::printf("  stop the worker of partition %d\n", partition);
     }
     working_on_ = std::move(ours);
+    changed_.notify_all();
   }
 
   // Waits until `count` partitions are worked on; returns how many are.
   size_t WaitFor(size_t count, absl::Duration timeout) {
-    absl::MutexLock lock(&mutex_);
-    auto enough = [&] { return working_on_.size() >= count; };
-    mutex_.AwaitWithTimeout(absl::Condition(&enough), timeout);
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] { return working_on_.size() >= count; });
     return working_on_.size();
   }
 
  private:
-  absl::Mutex mutex_;
-  std::set<int32_t> working_on_;
+  std::mutex mutex_;
+  std::condition_variable changed_;  // working_on_
+  std::set<int32_t> working_on_;     // guarded by mutex_
 };
 
 quorate::NodeOptions Configure(const std::string& directory, uint16_t port) {
@@ -96,15 +98,13 @@ absl::Status FormatIfNew(const quorate::NodeOptions& options) {
 // Asks for the topic, and says whether it is new. Whichever node is asked finds the active controller.
 absl::Status EnsureTopic(quorate::Node& node) {
   constexpr int16_t kTopicAlreadyExists = 36;
-  absl::Notification done;
-  absl::Status status;
+  std::promise<absl::Status> answer;
   node.CreateTopics({{.name = kTopic, .partitions = kPartitions, .replication_factor = 1, .assignments = {}}},
                     /*validate_only=*/false, absl::Seconds(10),
                     [&](absl::StatusOr<std::vector<quorate::TopicResult>> results) {
-                      status = results.ok() ? results->front().status : results.status();
-                      done.Notify();
+                      answer.set_value(results.ok() ? results->front().status : results.status());
                     });
-  done.WaitForNotification();
+  const absl::Status status = answer.get_future().get();
   const bool existed = quorate::KafkaErrorOf(status) == kTopicAlreadyExists;
   if (status.ok() || existed) std::printf("%s %s\n", existed ? "found" : "created", kTopic);
   return existed ? absl::OkStatus() : status;

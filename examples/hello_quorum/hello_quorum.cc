@@ -2,11 +2,12 @@
 // list of records; whatever state you compute from the records alone is the same on all members: here, a sum. What is
 // proposed to the leader is committed once a majority (here two) has it, and then applied everywhere. In production the
 // members are processes on different machines, with file storage and the gRPC transport; the rest stays the same.
+#include <condition_variable>
 #include <cstdio>
 #include <future>
 #include <map>
+#include <mutex>
 
-#include "absl/synchronization/mutex.h"
 #include "quorate/quorum_node.h"
 #include "quorate/storage_adapters.h"
 #include "quorate/system.h"
@@ -17,12 +18,12 @@ namespace q = quorate;
 // Where the members of this process note who leads. Elsewhere one would ask any member, and follow its hint.
 struct Board {
   q::Leadership WaitForLeader(q::Epoch after) {
-    absl::MutexLock lock(&mutex);
-    while (leader.epoch <= after) changed.Wait(&mutex);
+    std::unique_lock<std::mutex> lock(mutex);
+    changed.wait(lock, [&] { return leader.epoch > after; });
     return leader;
   }
-  absl::Mutex mutex;
-  absl::CondVar changed;
+  std::mutex mutex;
+  std::condition_variable changed;
   q::Leadership leader;
 } board;
 
@@ -37,9 +38,9 @@ class Counter : public q::StateMachine {
     return absl::OkStatus();
   }
   void OnLeadership(const q::Leadership& leadership) override {
-    absl::MutexLock lock(&board.mutex);
+    const std::lock_guard<std::mutex> lock(board.mutex);
     if (leadership.is_self && leadership.epoch > board.leader.epoch) board.leader = leadership;
-    board.changed.SignalAll();
+    board.changed.notify_all();
   }
   int total = 0;
 };

@@ -2,12 +2,11 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/limits.h"
 #include "testing/sample_messages.h"
 
@@ -27,45 +26,45 @@ TransportIdentity Identity(int32_t node, uint64_t incarnation = 1, uint64_t clus
 class Recorder final : public PeerHandler {
  public:
   void OnMessage(Message message) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++calls_;
     messages_.push_back(std::move(message));
   }
   void OnPeerDisconnected(NodeId peer) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++calls_;
     ++disconnects_[peer];
   }
   void OnPeerConnected(NodeId peer) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++calls_;
     ++connects_[peer];
   }
 
   [[nodiscard]] size_t count() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return messages_.size();
   }
   [[nodiscard]] std::vector<Message> messages() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return messages_;
   }
   [[nodiscard]] int connects(int32_t peer) const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto it = connects_.find(NodeId(peer));
     return it == connects_.end() ? 0 : it->second;
   }
   [[nodiscard]] int disconnects(int32_t peer) const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto it = disconnects_.find(NodeId(peer));
     return it == disconnects_.end() ? 0 : it->second;
   }
   [[nodiscard]] uint64_t calls() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return calls_;
   }
   [[nodiscard]] bool Has(uint64_t request_id) const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (const Message& m : messages_) {
       if (m.request_id == request_id) return true;
     }
@@ -73,11 +72,11 @@ class Recorder final : public PeerHandler {
   }
 
  private:
-  mutable absl::Mutex mutex_;
-  std::vector<Message> messages_ ABSL_GUARDED_BY(mutex_);
-  std::map<NodeId, int> connects_ ABSL_GUARDED_BY(mutex_);
-  std::map<NodeId, int> disconnects_ ABSL_GUARDED_BY(mutex_);
-  uint64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable std::mutex mutex_;  // guards all below
+  std::vector<Message> messages_;
+  std::map<NodeId, int> connects_;
+  std::map<NodeId, int> disconnects_;
+  uint64_t calls_ = 0;
 };
 
 absl::Status Fail(absl::string_view what) { return absl::FailedPreconditionError(what); }

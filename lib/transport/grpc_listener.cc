@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -97,7 +98,7 @@ void GrpcListenerImpl::Configure(grpc::ServerBuilder* builder) {
 }
 
 absl::Status GrpcListenerImpl::Start() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (started_ || stopping_) {
     return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "the listener was started or stopped before");
   }
@@ -120,9 +121,9 @@ void GrpcListenerImpl::HandOver(AcceptedConnection connection) {
 void GrpcListenerImpl::Stop(absl::Duration grace) {
   bool running = false;
   {
-    absl::MutexLock lock(&mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     if (std::exchange(stopping_, true)) {
-      mutex_.Await(absl::Condition(&stopped_));
+      stop_ended_.wait(lock, [this] { return stopped_; });
       return;
     }
     running = started_;
@@ -136,8 +137,9 @@ void GrpcListenerImpl::Stop(absl::Duration grace) {
                       absl::ToChronoNanoseconds(std::clamp(grace, absl::ZeroDuration(), absl::Hours(1))));
     server_->Wait();
   }
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   stopped_ = true;
+  stop_ended_.notify_all();
 }
 
 GrpcListener::Counters GrpcListenerImpl::counters() const {

@@ -11,13 +11,14 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/transport_adapters.h"
 #include "transport/accept_loop.h"
 #include "transport/peer_hub.h"
@@ -55,10 +56,11 @@ class GrpcListenerImpl final : public GrpcListener, private grpc::CallbackGeneri
   std::unique_ptr<grpc::Server> server_;
   CallWatch watch_;
 
-  absl::Mutex mutex_;
-  bool started_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::mutex mutex_;  // guards the three below
+  bool started_ = false;
+  bool stopping_ = false;
+  bool stopped_ = false;
+  std::condition_variable stop_ended_;  // stopped_ was set
   std::atomic<bool> refusing_{false};
 };
 

@@ -9,16 +9,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
 #include "quorate/transport_adapters.h"
@@ -47,10 +47,9 @@ class GrpcRpcClient final : public RpcClient {
   explicit GrpcRpcClient(GrpcRpcClientOptions options) : options_(options) {}
 
   ~GrpcRpcClient() override {
-    absl::MutexLock lock(&mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     for (const auto& [raw, call] : calls_) call->context.TryCancel();
-    mutex_.Await(absl::Condition(
-        +[](GrpcRpcClient* self) ABSL_NO_THREAD_SAFETY_ANALYSIS { return self->calls_.empty(); }, this));
+    all_ended_.wait(lock, [this] { return calls_.empty(); });
   }
 
   void Call(const Endpoint& to, absl::string_view method, std::string payload, absl::Duration timeout,
@@ -68,7 +67,7 @@ class GrpcRpcClient final : public RpcClient {
     Leftovers leftovers;  // destroyed outside the lock
     std::shared_ptr<grpc::Channel> channel;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       channel = ChannelTo(to, call->address);
       call->channel = channel.get();
       calls_.emplace(raw, std::move(call));
@@ -90,8 +89,8 @@ class GrpcRpcClient final : public RpcClient {
     std::shared_ptr<grpc::Channel> channel;
   };
 
-  std::shared_ptr<grpc::Channel> ChannelTo(const Endpoint& to, const std::string& address)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // The next three: with mutex_ held.
+  std::shared_ptr<grpc::Channel> ChannelTo(const Endpoint& to, const std::string& address) {
     if (auto it = by_address_.find(address); it != by_address_.end()) {
       recent_.splice(recent_.begin(), recent_, it->second);
       return it->second->channel;
@@ -103,7 +102,7 @@ class GrpcRpcClient final : public RpcClient {
     return recent_.front().channel;
   }
 
-  void Retire(std::list<Cached>::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Retire(std::list<Cached>::iterator it) {
     retired_.push_back(std::move(it->channel));
     by_address_.erase(it->address);
     recent_.erase(it);
@@ -111,7 +110,7 @@ class GrpcRpcClient final : public RpcClient {
 
   // What ended since the last call. One channel always stays, so that none destroyed here, perhaps in a continuation,
   // is the process's last.
-  Leftovers TakeLeftovers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  Leftovers TakeLeftovers() {
     Leftovers out;
     out.calls.swap(finished_);
     if (retired_.size() > 1) {
@@ -133,26 +132,29 @@ class GrpcRpcClient final : public RpcClient {
     std::move(call->done)(std::move(result));
     call->done = nullptr;
     call->request.Clear();
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto it = calls_.find(call);
     finished_.push_back(std::move(it->second));
     calls_.erase(it);
+    // Under the lock: as soon as the destructor gets it, the condition variable is gone.
+    if (calls_.empty()) all_ended_.notify_all();
   }
 
   // The next call to this address shall dial anew.
   void Forget(const PendingCall& call) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto it = by_address_.find(call.address);
     if (it != by_address_.end() && it->second->channel.get() == call.channel) Retire(it->second);
   }
 
   const GrpcRpcClientOptions options_;
-  absl::Mutex mutex_;
-  std::list<Cached> recent_ ABSL_GUARDED_BY(mutex_);  // the most recently used first
-  absl::flat_hash_map<std::string, std::list<Cached>::iterator> by_address_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<const PendingCall*, std::unique_ptr<PendingCall>> calls_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<PendingCall>> finished_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::shared_ptr<grpc::Channel>> retired_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;                   // guards all below
+  std::condition_variable all_ended_;  // calls_ became empty
+  std::list<Cached> recent_;           // the most recently used first
+  absl::flat_hash_map<std::string, std::list<Cached>::iterator> by_address_;
+  absl::flat_hash_map<const PendingCall*, std::unique_ptr<PendingCall>> calls_;
+  std::vector<std::unique_ptr<PendingCall>> finished_;
+  std::vector<std::shared_ptr<grpc::Channel>> retired_;
 };
 
 }  // namespace

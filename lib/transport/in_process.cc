@@ -5,17 +5,17 @@
 // up under it and called outside. Connections are not objects: "X is connected to peer P" is recomputed by Refresh
 // after every change (somebody started, stopped, or a link was cut), and the difference is what gets reported.
 #include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
 #include "quorate/transport_adapters.h"
@@ -65,7 +65,7 @@ class Net : public std::enable_shared_from_this<Net> {
 
   absl::Status Start(const std::shared_ptr<Member>& member, const TransportIdentity& identity, PeerHandler* handler) {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       if (member->handler != nullptr) {
         return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "the transport was started before");
       }
@@ -83,21 +83,20 @@ class Net : public std::enable_shared_from_this<Net> {
 
   void Stop(const std::shared_ptr<Member>& member) {
     {
-      absl::MutexLock lock(&mutex_);
+      std::unique_lock<std::mutex> lock(mutex_);
       if (member->handler == nullptr) return;
       member->handler = nullptr;
       members_.erase(member->address);
       member->peers.clear();
       member->return_path.clear();
-      mutex_.Await(absl::Condition(
-          +[](Member* m) { return m->running == 0; }, member.get()));
+      left_.wait(lock, [&] { return member->running == 0; });
     }
     Refresh();
   }
 
   void SetPeer(const std::shared_ptr<Member>& member, NodeId id, const Endpoint& endpoint) {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       auto [it, inserted] = member->peers.try_emplace(id);
       if (!inserted && it->second.endpoint.Address() == endpoint.Address()) return;
       if (it->second.connected) ReportLoss(member, id, &it->second);
@@ -108,13 +107,13 @@ class Net : public std::enable_shared_from_this<Net> {
   }
 
   void ForgetPeer(const std::shared_ptr<Member>& member, NodeId id) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     member->peers.erase(id);
   }
 
   void SetLink(const std::string& from, const std::string& to, bool up) {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       if (up) {
         cut_.erase({from, to});
       } else {
@@ -125,7 +124,7 @@ class Net : public std::enable_shared_from_this<Net> {
   }
 
   void Send(const std::shared_ptr<Member>& member, Message message) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     std::string target;
     if (member->handler == nullptr) {
       ++counters_.unreachable;
@@ -159,17 +158,16 @@ class Net : public std::enable_shared_from_this<Net> {
   }
 
   InProcessNetwork::Counters counters() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return counters_;
   }
 
  private:
-  bool IsCut(const std::string& from, const std::string& to) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return cut_.contains({from, to});
-  }
+  // The next three: with mutex_ held.
+  bool IsCut(const std::string& from, const std::string& to) const { return cut_.contains({from, to}); }
 
   // Whether the connection that `member` opens to `peer` stands, as a real one's handshake would decide.
-  bool CanConnect(const Member& member, NodeId id, const Peer& peer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  bool CanConnect(const Member& member, NodeId id, const Peer& peer) const {
     if (member.handler == nullptr) return false;
     const std::string address = peer.endpoint.Address();
     auto it = members_.find(address);
@@ -177,14 +175,14 @@ class Net : public std::enable_shared_from_this<Net> {
     return transport::CheckIntroduction(it->second->identity, member.identity, id).ok();
   }
 
-  void ReportLoss(const std::shared_ptr<Member>& member, NodeId id, Peer* peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void ReportLoss(const std::shared_ptr<Member>& member, NodeId id, Peer* peer) {
     peer->connected = false;
     peer->loss_reported = true;
     PostReport(member, [id](PeerHandler* handler) { handler->OnPeerDisconnected(id); });
   }
 
   void Refresh() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (auto& [address, member] : members_) {
       for (auto& [id, peer] : member->peers) {
         const bool up = CanConnect(*member, id, peer);
@@ -211,20 +209,20 @@ class Net : public std::enable_shared_from_this<Net> {
 
   // Brackets a handler call, so that Stop can wait for it.
   PeerHandler* Enter(const std::shared_ptr<Member>& member) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (member->handler != nullptr) ++member->running;
     return member->handler;
   }
   void Leave(const std::shared_ptr<Member>& member) {
-    absl::MutexLock lock(&mutex_);
-    --member->running;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (--member->running == 0) left_.notify_all();
   }
 
   void Deliver(const std::string& from, const std::string& target, size_t bytes, Message message) {
     std::shared_ptr<Member> member;
     PeerHandler* handler = nullptr;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       if (auto flight = in_flight_.find({from, target}); (flight->second -= bytes) == 0) in_flight_.erase(flight);
       auto it = members_.find(target);
       if (it == members_.end() || IsCut(from, target)) {
@@ -247,12 +245,13 @@ class Net : public std::enable_shared_from_this<Net> {
   }
 
   Executor* const executor_;
-  mutable absl::Mutex mutex_;
-  std::map<std::string, std::shared_ptr<Member>> members_ ABSL_GUARDED_BY(mutex_);
-  std::set<std::pair<std::string, std::string>> cut_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;      // guards all below, and what is in Member
+  std::condition_variable left_;  // no call of some member's handler is under way any more
+  std::map<std::string, std::shared_ptr<Member>> members_;
+  std::set<std::pair<std::string, std::string>> cut_;
   // Bytes that wait on the executor, by way: what a socket's send queue is to a real network.
-  std::map<std::pair<std::string, std::string>, size_t> in_flight_ ABSL_GUARDED_BY(mutex_);
-  InProcessNetwork::Counters counters_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<std::string, std::string>, size_t> in_flight_;
+  InProcessNetwork::Counters counters_;
 };
 
 class InProcessTransport final : public Transport {

@@ -1,5 +1,6 @@
 #include "transport/in_process_calls.h"
 
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -70,7 +71,7 @@ std::unique_ptr<RpcClient> InProcessCalls::MakeClient(std::shared_ptr<InProcessC
 }
 
 void InProcessCalls::SetLink(const std::string& to, bool up) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (up) {
     cut_.erase(to);
   } else {
@@ -79,18 +80,18 @@ void InProcessCalls::SetLink(const std::string& to, bool up) {
 }
 
 void InProcessCalls::AddServer(const std::string& address, const std::shared_ptr<Handlers>& handlers) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   servers_[address] = handlers;
 }
 
 void InProcessCalls::RemoveServer(const std::string& address, const std::shared_ptr<Handlers>& handlers) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   auto it = servers_.find(address);
   if (it != servers_.end() && it->second == handlers) servers_.erase(it);
 }
 
 void InProcessCalls::AddHandler(const std::shared_ptr<Handlers>& handlers, std::string method, RpcHandler handler) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   handlers->methods[std::move(method)] = std::make_shared<RpcHandler>(std::move(handler));
 }
 
@@ -99,7 +100,7 @@ void InProcessCalls::Call(const void* client, const Endpoint& to, absl::string_v
   uint64_t id = 0;
   const Instant deadline = clock_->Now() + timeout;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     id = ++last_call_;
     Pending& call = calls_[id];
     call.done = std::move(done);
@@ -119,7 +120,7 @@ void InProcessCalls::Serve(uint64_t id, const std::string& address, const std::s
   std::shared_ptr<RpcHandler> handler;
   absl::Status refusal;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!calls_.contains(id)) return;
     auto server = servers_.find(address);
     if (server == servers_.end() || cut_.contains(address)) {
@@ -142,7 +143,7 @@ void InProcessCalls::Serve(uint64_t id, const std::string& address, const std::s
 void InProcessCalls::Complete(uint64_t id, absl::StatusOr<std::string> result) {
   Pending call;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto it = calls_.find(id);
     if (it == calls_.end()) return;
     call = std::move(it->second);
@@ -155,7 +156,7 @@ void InProcessCalls::Complete(uint64_t id, absl::StatusOr<std::string> result) {
 void InProcessCalls::FailCallsOf(const void* client) {
   std::vector<uint64_t> ids;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [id, call] : calls_) {
       if (call.client == client) ids.push_back(id);
     }

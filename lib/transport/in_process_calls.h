@@ -11,13 +11,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/transport.h"
 
@@ -62,11 +61,11 @@ class InProcessCalls : public std::enable_shared_from_this<InProcessCalls> {
 
   Executor* const executor_;
   Clock* const clock_;
-  absl::Mutex mutex_;
-  std::set<std::string> cut_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<Handlers>> servers_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Pending> calls_ ABSL_GUARDED_BY(mutex_);
-  uint64_t last_call_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::mutex mutex_;  // guards all below, and what is in Handlers
+  std::set<std::string> cut_;
+  std::map<std::string, std::shared_ptr<Handlers>> servers_;
+  std::map<uint64_t, Pending> calls_;
+  uint64_t last_call_ = 0;
 };
 
 }  // namespace quorate::transport

@@ -6,10 +6,9 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 
@@ -21,7 +20,7 @@ class LogThrottle {
 
   // Whether a line about `key` may be written at `now`.
   bool Allow(const std::string& key, Instant now) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto [it, inserted] = last_.try_emplace(key, now);
     if (!inserted && now - it->second < interval_) return false;
     it->second = now;
@@ -35,8 +34,8 @@ class LogThrottle {
  private:
   static constexpr size_t kKeysMax = 1024;
   const absl::Duration interval_;
-  absl::Mutex mutex_;
-  std::map<std::string, Instant> last_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  std::map<std::string, Instant> last_;  // guarded by mutex_
 };
 
 }  // namespace quorate::transport

@@ -15,6 +15,12 @@ inline Instant MonotonicNow() {
           .count());
 }
 
+// The same moment for std::condition_variable::wait_until. Not for Instant::Infinite.
+inline std::chrono::steady_clock::time_point ToTimePoint(Instant when) {
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::nanoseconds(when.nanos())));
+}
+
 }  // namespace quorate::transport
 
 #endif  // QUORATE_LIB_TRANSPORT_MONOTONIC_H_

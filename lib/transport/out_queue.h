@@ -15,10 +15,8 @@
 
 #include <cstddef>
 #include <deque>
+#include <mutex>
 #include <utility>
-
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 namespace quorate::transport {
 
@@ -40,7 +38,7 @@ class OutQueue {
   explicit OutQueue(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   Added Add(Frame frame, size_t bytes) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (closing_ || broken_) return Added::kClosed;
     if (bytes_ + bytes > bytes_max_) return Added::kFull;
     bytes_ += bytes;
@@ -60,7 +58,7 @@ class OutQueue {
   // frame to write has another behind it.
   Next Written(bool ok, bool* more_behind) {
     Entry done;  // freed outside the lock
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     writing_ = false;
     bytes_ -= current_.bytes;
     done = std::move(current_);
@@ -79,7 +77,7 @@ class OutQueue {
   // to whoever writes now. Once.
   Next Close() {
     std::deque<Entry> dropped;
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     closing_ = true;
     dropped.swap(waiting_);
     return writing_ ? Next::kIdle : Next::kFinish;
@@ -92,12 +90,12 @@ class OutQueue {
   };
 
   const size_t bytes_max_;
-  absl::Mutex mutex_;
-  std::deque<Entry> waiting_ ABSL_GUARDED_BY(mutex_);
-  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  std::mutex mutex_;  // guards the five below
+  std::deque<Entry> waiting_;
+  size_t bytes_ = 0;
+  bool writing_ = false;
+  bool closing_ = false;
+  bool broken_ = false;
   Entry current_;  // belongs to the writer while writing_, else to whoever holds mutex_
 };
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -26,7 +27,7 @@ PeerHub::PeerHub(GrpcTransportOptions options) : options_(std::move(options)), t
 PeerHub::~PeerHub() { Stop(); }
 
 absl::Status PeerHub::Start(const TransportIdentity& identity, PeerHandler* handler) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (started_) {
     return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, "the transport was started before");
   }
@@ -45,7 +46,7 @@ absl::Status PeerHub::Start(const TransportIdentity& identity, PeerHandler* hand
 void PeerHub::SetPeer(NodeId peer, const Endpoint& endpoint) {
   std::shared_ptr<OutboundStream> old;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto [it, inserted] = links_.try_emplace(peer);
     Link& link = it->second;
     if (!inserted && link.endpoint.Address() == endpoint.Address()) return;
@@ -62,7 +63,7 @@ void PeerHub::SetPeer(NodeId peer, const Endpoint& endpoint) {
 void PeerHub::ForgetPeer(NodeId peer) {
   std::shared_ptr<OutboundStream> old;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto it = links_.find(peer);
     if (it == links_.end()) return;
     old = std::move(it->second.stream);
@@ -80,7 +81,7 @@ void PeerHub::Send(Message message) {
   } else {
     std::shared_ptr<OutboundStream> stream;
     {
-      absl::ReaderMutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       auto it = links_.find(message.to.id);
       if (it != links_.end() && it->second.up) stream = it->second.stream;
     }
@@ -108,12 +109,10 @@ void PeerHub::Send(Message message) {
 
 void PeerHub::Stop() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     if (std::exchange(stopping_, true)) {
       // A second caller returns when the first one's work is done, too.
-      mutex_.Await(absl::Condition(
-          +[](PeerHub* hub) ABSL_NO_THREAD_SAFETY_ANALYSIS { return hub->outbound_.empty() && hub->inbound_.empty(); },
-          this));
+      all_gone_.wait(lock, [this] { return HasNoStreams(); });
       return;
     }
     Wake();
@@ -122,17 +121,15 @@ void PeerHub::Stop() {
   if (dialer_.joinable()) dialer_.join();
   std::vector<std::shared_ptr<OutboundStream>> outbound;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [raw, stream] : outbound_) outbound.push_back(stream);
   }
   for (const auto& stream : outbound) stream->Cancel();
   CancelInbound();
   std::vector<std::shared_ptr<OutboundStream>> graveyard;
   {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](PeerHub* hub) ABSL_NO_THREAD_SAFETY_ANALYSIS { return hub->outbound_.empty() && hub->inbound_.empty(); },
-        this));
+    std::unique_lock<std::mutex> lock(mutex_);
+    all_gone_.wait(lock, [this] { return HasNoStreams(); });
     links_.clear();
     graveyard.swap(graveyard_);
   }
@@ -158,7 +155,7 @@ GrpcTransport::Counters PeerHub::counters() const {
 InboundStream* PeerHub::NewInbound(grpc::GenericCallbackServerContext* context) {
   std::shared_ptr<InboundStream> stream;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!started_ || stopping_ || inbound_.size() >= kInboundStreamsMax) return nullptr;
     stream = std::make_shared<InboundStream>(shared_from_this(), context);
     inbound_[stream.get()] = stream;
@@ -171,7 +168,7 @@ InboundStream* PeerHub::NewInbound(grpc::GenericCallbackServerContext* context) 
 void PeerHub::CancelInbound() {
   std::vector<std::shared_ptr<InboundStream>> streams;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [raw, stream] : inbound_) streams.push_back(stream);
   }
   for (const auto& stream : streams) stream->Cancel();
@@ -187,7 +184,7 @@ absl::Status PeerHub::OnInboundHello(const Hello& hello, const std::string& addr
                               refusal.message(), "\""));
     return refusal;
   }
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   auto it = links_.find(hello.who.self.id);
   if (it != links_.end() && it->second.stream == nullptr) {
     it->second.next_attempt = MonotonicNow();
@@ -199,23 +196,24 @@ absl::Status PeerHub::OnInboundHello(const Hello& hello, const std::string& addr
 
 void PeerHub::OnInboundDone(InboundStream* stream) {
   std::shared_ptr<InboundStream> last;  // destroyed outside the lock
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   auto path = return_paths_.find(stream->remote());
   if (path != return_paths_.end() && path->second.get() == stream) return_paths_.erase(path);
   auto it = inbound_.find(stream);
   last = std::move(it->second);
   inbound_.erase(it);
+  NoteStreamGone();
 }
 
 std::shared_ptr<InboundStream> PeerHub::ReturnPathTo(const ReplicaKey& replica) {
-  absl::ReaderMutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   // The zero directory sorts first, so for an addressee without one this finds any replica of that node.
   auto it = return_paths_.lower_bound(replica);
   return it != return_paths_.end() && it->first.Matches(replica) ? it->second : nullptr;
 }
 
 void PeerHub::ClaimReturnPath(InboundStream* stream) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   auto it = inbound_.find(stream);
   if (it == inbound_.end()) return;
   std::shared_ptr<InboundStream>& path = return_paths_[stream->remote()];

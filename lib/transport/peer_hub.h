@@ -19,16 +19,16 @@
 #define QUORATE_LIB_TRANSPORT_PEER_HUB_H_
 
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/transport.h"
 #include "quorate/transport_adapters.h"
 #include "transport/log_throttle.h"
@@ -86,15 +86,21 @@ class PeerHub : public std::enable_shared_from_this<PeerHub> {
   };
 
   void DialLoop();
-  // What is due now; returns when to look again.
+  // What is due now; returns when to look again. With mutex_ held.
   Instant CollectWork(Instant now, std::vector<std::shared_ptr<OutboundStream>>* dial,
                       std::vector<std::shared_ptr<OutboundStream>>* give_up,
-                      std::vector<std::shared_ptr<InboundStream>>* hang_up) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+                      std::vector<std::shared_ptr<InboundStream>>* hang_up);
   absl::Duration NextDelay(Link* link, const absl::Status& why, bool was_up, bool met_ourselves, Instant now);
-  Link* FindLink(const OutboundStream* stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // The next four: with mutex_ held.
+  Link* FindLink(const OutboundStream* stream);
+  void Wake() {
     dirty_ = true;
-    wake_.Signal();
+    wake_.notify_one();
+  }
+  [[nodiscard]] bool HasNoStreams() const { return outbound_.empty() && inbound_.empty(); }
+  // After a stream left outbound_ or inbound_.
+  void NoteStreamGone() {
+    if (HasNoStreams()) all_gone_.notify_all();
   }
   std::shared_ptr<InboundStream> ReturnPathTo(const ReplicaKey& replica);
   void ClaimReturnPath(InboundStream* stream);
@@ -106,19 +112,19 @@ class PeerHub : public std::enable_shared_from_this<PeerHub> {
   LogThrottle throttle_;
   std::thread dialer_;
 
-  mutable absl::Mutex mutex_;
-  // A condition variable and not Mutex::Await: a waiter of the latter makes every unlock look at its condition.
-  absl::CondVar wake_;
-  bool started_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool dirty_ ABSL_GUARDED_BY(mutex_) = false;
-  std::map<NodeId, Link> links_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;          // guards all below, but the counters
+  std::condition_variable wake_;      // dirty_ was set; the dialer waits
+  std::condition_variable all_gone_;  // HasNoStreams became true; Stop waits
+  bool started_ = false;
+  bool stopping_ = false;
+  bool dirty_ = false;
+  std::map<NodeId, Link> links_;
   // Streams between creation and OnDone; Stop waits until both are empty.
-  absl::flat_hash_map<const OutboundStream*, std::shared_ptr<OutboundStream>> outbound_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<const InboundStream*, std::shared_ptr<InboundStream>> inbound_ ABSL_GUARDED_BY(mutex_);
-  std::map<ReplicaKey, std::shared_ptr<InboundStream>> return_paths_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<const OutboundStream*, std::shared_ptr<OutboundStream>> outbound_;
+  absl::flat_hash_map<const InboundStream*, std::shared_ptr<InboundStream>> inbound_;
+  std::map<ReplicaKey, std::shared_ptr<InboundStream>> return_paths_;
   // Ended, with channels that must not be destroyed on gRPC's threads.
-  std::vector<std::shared_ptr<OutboundStream>> graveyard_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<OutboundStream>> graveyard_;
 
   std::atomic<uint64_t> sent_{0};
   std::atomic<uint64_t> received_{0};

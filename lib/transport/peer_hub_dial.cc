@@ -1,5 +1,6 @@
 // The links that we open: when to dial, how long to wait, what to report.
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -40,7 +41,7 @@ void PeerHub::DialLoop() {
     std::vector<std::shared_ptr<InboundStream>> hang_up;
     Instant wake;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       if (stopping_) return;
       dirty_ = false;
       wake = CollectWork(MonotonicNow(), &dial, &give_up, &hang_up);
@@ -51,13 +52,12 @@ void PeerHub::DialLoop() {
     for (const auto& stream : give_up) stream->GiveUp();
     for (const auto& stream : hang_up) stream->Cancel();
 
-    absl::MutexLock lock(&mutex_);
-    while (!dirty_ && MonotonicNow() < wake) {
-      if (wake.is_infinite()) {
-        wake_.Wait(&mutex_);
-      } else {
-        wake_.WaitWithTimeout(&mutex_, wake - MonotonicNow());
-      }
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto is_dirty = [this] { return dirty_; };
+    if (wake.is_infinite()) {
+      wake_.wait(lock, is_dirty);
+    } else {
+      wake_.wait_until(lock, ToTimePoint(wake), is_dirty);
     }
   }
 }
@@ -117,7 +117,7 @@ PeerHub::Link* PeerHub::FindLink(const OutboundStream* stream) {
 
 void PeerHub::OnOutboundUp(OutboundStream* stream, const ReplicaKey& remote) {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     Link* link = FindLink(stream);
     if (link == nullptr || stopping_) return;
     link->up = true;
@@ -138,7 +138,7 @@ void PeerHub::OnOutboundDone(OutboundStream* stream, const absl::Status& why) {
   bool report = false;
   bool was_up = false;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     Link* link = FindLink(stream);
     if (link != nullptr && !stopping_) {
       was_up = std::exchange(link->up, false);
@@ -157,7 +157,7 @@ void PeerHub::OnOutboundDone(OutboundStream* stream, const absl::Status& why) {
                      " address=", stream->endpoint().Address(), " reason=\"", absl::CHexEscape(why.message()), "\"");
     LogThrottled(LogLevel::kWarning, absl::StrCat("out ", peer.value(), " ", was_up, IsRefusal(why)), line);
   }
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (Link* link = FindLink(stream); link != nullptr) {
     const Instant now = MonotonicNow();
     const bool moved = link->endpoint.Address() != stream->endpoint().Address();
@@ -168,6 +168,7 @@ void PeerHub::OnOutboundDone(OutboundStream* stream, const absl::Status& why) {
   auto it = outbound_.find(stream);
   graveyard_.push_back(std::move(it->second));
   outbound_.erase(it);
+  NoteStreamGone();
   Wake();
 }
 

@@ -2,6 +2,7 @@
 
 #include <grpcpp/generic/generic_stub.h>
 
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -173,7 +174,7 @@ SendResult InboundStream::Send(Message message) {
 }
 
 void InboundStream::Cancel() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (context_ != nullptr) context_->TryCancel();
 }
 
@@ -217,7 +218,7 @@ void InboundStream::Apply(Queue::Next next, bool more_behind) {
     case Queue::Next::kFinish: {
       grpc::Status status;
       {
-        absl::MutexLock lock(&mutex_);
+        const std::lock_guard<std::mutex> lock(mutex_);
         status = ToGrpcStatus(final_status_, context_);
       }
       Finish(status);
@@ -230,7 +231,7 @@ void InboundStream::Apply(Queue::Next next, bool more_behind) {
 
 void InboundStream::OnDone() {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     context_ = nullptr;
   }
   const std::shared_ptr<PeerHub> hub = hub_;

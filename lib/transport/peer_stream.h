@@ -19,11 +19,10 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/messages.h"
 #include "transport/grpc_bytes.h"
@@ -108,8 +107,8 @@ class InboundStream final : public grpc::ServerGenericBidiReactor {
   StreamEnds ends_;
   std::atomic<bool> greeted_{false};
   absl::Status final_status_;
-  absl::Mutex mutex_;
-  grpc::GenericCallbackServerContext* context_ ABSL_GUARDED_BY(mutex_);  // null when the call is over
+  std::mutex mutex_;
+  grpc::GenericCallbackServerContext* context_;  // guarded by mutex_; null when the call is over
 };
 
 }  // namespace quorate::transport

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -38,19 +39,19 @@ absl::Duration TimeLeft(const grpc::GenericCallbackServerContext& context) {
 }  // namespace
 
 bool CallClaim::Take() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return std::exchange(call_, nullptr) != nullptr;
 }
 
 bool CallClaim::taken() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return call_ == nullptr;
 }
 
 void CallClaim::Complete(absl::StatusOr<std::string> result) {
   UnaryCall* call = nullptr;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     call = std::exchange(call_, nullptr);
   }
   // Until End, which is ours alone now, the call can't be done.
@@ -58,14 +59,14 @@ void CallClaim::Complete(absl::StatusOr<std::string> result) {
 }
 
 void CallWatch::Add(std::shared_ptr<CallClaim> call, Instant deadline) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   entries_.push_back({std::move(call), deadline});
 }
 
 void CallWatch::EndOverdue(Instant now) {
   std::vector<Entry> overdue;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     auto rest = std::partition(entries_.begin(), entries_.end(),
                                [now](const Entry& e) { return !e.call->taken() && e.deadline > now; });
     overdue.assign(std::make_move_iterator(rest), std::make_move_iterator(entries_.end()));

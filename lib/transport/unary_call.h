@@ -14,10 +14,9 @@
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/environment.h"
 #include "quorate/transport.h"
 
@@ -36,8 +35,8 @@ class CallClaim {
   [[nodiscard]] bool taken() const;
 
  private:
-  mutable absl::Mutex mutex_;
-  UnaryCall* call_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  UnaryCall* call_;  // guarded by mutex_
 };
 
 // Calls that must be ended by us when their time is over. Thread-safe; bounded by the number of calls.
@@ -51,8 +50,8 @@ class CallWatch {
     std::shared_ptr<CallClaim> call;
     Instant deadline;
   };
-  absl::Mutex mutex_;
-  std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  std::vector<Entry> entries_;  // guarded by mutex_
 };
 
 class UnaryCall final : public grpc::ServerGenericBidiReactor {

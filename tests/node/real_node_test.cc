@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/synchronization/notification.h"
 #include "quorate/admin_client.h"
 #include "quorate/node.h"
 #include "quorate/status.h"
@@ -109,18 +108,18 @@ TEST_CASE("A node of its own starts, serves the admin client over TCP, keeps wha
   CHECK(host.node->Shutdown(absl::Seconds(1)).ok());
   CHECK(host.node->status().broker == BrokerState::kNotRunning);
   // What is asked of it now is answered, once.
-  absl::Notification answered;
+  std::promise<void> answered;
   host.node->DeleteTopics({"email.send"}, absl::Seconds(5), [&](absl::StatusOr<std::vector<TopicResult>> late) {
     CHECK(ReasonOf(late.status()) == Reason::kShuttingDown);
-    answered.Notify();
+    answered.set_value();
   });
-  CHECK(answered.WaitForNotificationWithTimeout(absl::Seconds(10)));
-  absl::Notification refused;
+  CHECK(answered.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+  std::promise<void> refused;
   host.node->TakeSnapshot([&](const absl::StatusOr<LogPosition>& taken) {
     CHECK(ReasonOf(taken.status()) == Reason::kShuttingDown);
-    refused.Notify();
+    refused.set_value();
   });
-  CHECK(refused.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  CHECK(refused.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready);
   host.node->SuspectLeader(NodeId(1));
   host.node.reset();
 

@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kLinesMax = 800;
 constexpr size_t kColumnsMax = 120;
 
+const std::vector<std::string> kAll = {"lib", "include", "tests", "examples", "bench"};
+
 struct Ban {
   const char* name;
   std::regex pattern;
@@ -75,6 +77,13 @@ std::vector<Ban> Bans() {
        {"lib", "include"},
        {},
        "absl::string_view: Debian's Abseil doesn't convert between the two"},
+      {"a lock of Abseil",
+       std::regex(
+           R"(\babsl::((Reader|Writer)?Mutex(Lock(Maybe)?)?|ReleasableMutexLock|CondVar|Notification|BlockingCounter|Barrier)\b)"),
+       kAll,
+       {},
+       "std::mutex and std::condition_variable: Debian's Abseil isn't built for the thread sanitizer, which so doesn't "
+       "see what these protect"},
       {"a sleep",
        std::regex(R"(\b(sleep_for|sleep_until|usleep|nanosleep|SleepFor|sleep)\s*\()"),
        {"lib", "tests", "examples"},
@@ -89,8 +98,6 @@ bool HasPrefix(const std::string& text, const std::vector<std::string>& prefixes
   }
   return false;
 }
-
-const std::vector<std::string> kAll = {"lib", "include", "tests", "examples", "bench"};
 
 TEST_CASE("Nothing reaches the world behind the interfaces' back", "[tidy]") {
   for (const Ban& ban : Bans()) {
@@ -119,6 +126,8 @@ TEST_CASE("The bans find what they are about", "[tidy]") {
   CHECK(banned("  std::abort();") == "an end of the process;");
   CHECK(banned("  exit(1);") == "an end of the process;");
   CHECK(banned("std::this_thread::sleep_for(d);") == "a sleep;");
+  CHECK(banned("  absl::MutexLock lock(&mutex_);") == "a lock of Abseil;");
+  CHECK(banned("  absl::Notification answered;") == "a lock of Abseil;");
   CHECK(banned("if (x) throw std::runtime_error(y);") == "a throw;");
   CHECK(banned("// throw exit(1) std::thread").empty());
   CHECK(banned("Log(\"exit(1)\");").empty());

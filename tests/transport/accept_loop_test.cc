@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "quorate/status.h"
@@ -32,7 +33,7 @@ struct Port {
     if (options.handshake_timeout == absl::ZeroDuration()) options.handshake_timeout = absl::Seconds(10);
     options.log_sink = log;
     options.on_http2 = [this](AcceptedConnection connection) {
-      absl::MutexLock lock(&mutex);
+      const std::lock_guard<std::mutex> lock(mutex);
       taken.push_back(std::move(connection));
     };
     absl::StatusOr<std::unique_ptr<AcceptLoop>> created = AcceptLoop::Create(std::move(options));
@@ -45,17 +46,17 @@ struct Port {
     CloseTaken();
   }
   size_t TakenCount() {
-    absl::MutexLock lock(&mutex);
+    const std::lock_guard<std::mutex> lock(mutex);
     return taken.size();
   }
   void CloseTaken() {
-    absl::MutexLock lock(&mutex);
+    const std::lock_guard<std::mutex> lock(mutex);
     for (const AcceptedConnection& connection : taken) ::close(connection.fd);
     taken.clear();
   }
 
   std::shared_ptr<MemoryLog> log = std::make_shared<MemoryLog>();
-  absl::Mutex mutex;
+  std::mutex mutex;
   std::vector<AcceptedConnection> taken;
   std::unique_ptr<AcceptLoop> loop;
 };
@@ -65,7 +66,7 @@ TEST_CASE("HTTP/2 is handed over with the bytes that were read", "[transport]") 
   RawClient client(port.loop->port());
   REQUIRE(client.Write(kPreface + "and more"));
   REQUIRE(WaitFor([&] { return port.TakenCount() == 1; }));
-  absl::MutexLock lock(&port.mutex);
+  const std::lock_guard<std::mutex> lock(port.mutex);
   CHECK(port.taken[0].first_bytes == kPreface);
   CHECK(port.taken[0].peer.substr(0, 10) == "127.0.0.1:");
   char rest[16] = {};

@@ -3,7 +3,9 @@
 #include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -46,7 +48,7 @@ struct Server {
       std::move(reply)(std::string(limits::kRpcMessageBytesMax + 1, 'x'));
     });
     listener->Handle("/test/Park", [this](RpcRequest, RpcReply reply) {
-      absl::MutexLock lock(&mutex);
+      const std::lock_guard<std::mutex> lock(mutex);
       parked.push_back(std::move(reply));
     });
     REQUIRE(listener->Start().ok());
@@ -54,27 +56,29 @@ struct Server {
   ~Server() { listener->Stop(absl::ZeroDuration()); }
   [[nodiscard]] Endpoint endpoint() const { return {"PLAINTEXT", "127.0.0.1", listener->port()}; }
   size_t ParkedCount() {
-    absl::MutexLock lock(&mutex);
+    const std::lock_guard<std::mutex> lock(mutex);
     return parked.size();
   }
 
-  absl::Mutex mutex;
+  std::mutex mutex;
   std::vector<RpcReply> parked;
   std::unique_ptr<GrpcListener> listener;
 };
 
 Result CallAndWait(RpcClient* client, const Endpoint& to, absl::string_view method, std::string payload,
                    absl::Duration timeout = absl::Seconds(20)) {
-  absl::Mutex mutex;
+  std::mutex mutex;
+  std::condition_variable ended;
   bool done = false;
   Result result;
   client->Call(to, method, std::move(payload), timeout, [&](Result r) {
-    absl::MutexLock lock(&mutex);
+    const std::lock_guard<std::mutex> lock(mutex);
     result = std::move(r);
     done = true;
+    ended.notify_one();
   });
-  absl::MutexLock lock(&mutex);
-  mutex.Await(absl::Condition(&done));
+  std::unique_lock<std::mutex> lock(mutex);
+  ended.wait(lock, [&] { return done; });
   return result;
 }
 
@@ -227,16 +231,18 @@ grpc::Status TypedCall(uint16_t port, const std::string& method, bool* done_flag
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   grpc::ByteBuffer request = transport::ToByteBuffer(std::string("hi")), response;
-  absl::Mutex mutex;
+  std::mutex mutex;
+  std::condition_variable ended;
   bool done = false;
   grpc::Status status;
   stub.UnaryCall(&context, method, {}, &request, &response, [&](grpc::Status s) {
-    absl::MutexLock lock(&mutex);
+    const std::lock_guard<std::mutex> lock(mutex);
     status = std::move(s);
     done = true;
+    ended.notify_one();
   });
-  absl::MutexLock lock(&mutex);
-  mutex.Await(absl::Condition(&done));
+  std::unique_lock<std::mutex> lock(mutex);
+  ended.wait(lock, [&] { return done; });
   if (done_flag != nullptr) *done_flag = transport::TakeString(&response) == "hi";
   return status;
 }

@@ -3,11 +3,11 @@
 #include <grpcpp/generic/generic_stub.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "support/catch.h"
 #include "transport/grpc_bytes.h"
 #include "transport/grpc_node.h"
@@ -31,13 +31,13 @@ class RawStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
   // Each waits until the one before is written.
   bool Write(const std::string& bytes) {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       written_ = false;
     }
     outgoing_ = transport::ToByteBuffer(bytes);
     StartWrite(&outgoing_);
     return WaitFor([&] {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       return written_;
     });
   }
@@ -48,11 +48,11 @@ class RawStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
     WaitFor([&] { return Done(); });
   }
   bool Done() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return done_;
   }
   int received() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return received_;
   }
   // Waits for the server to end it.
@@ -67,17 +67,17 @@ class RawStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
   void OnReadDone(bool ok) override {
     if (!ok) return;
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       ++received_;
     }
     StartRead(&incoming_);
   }
   void OnWriteDone(bool) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     written_ = true;
   }
   void OnDone(const grpc::Status& status) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     status_ = status;
     done_ = true;
   }
@@ -86,7 +86,7 @@ class RawStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::B
   grpc::ClientContext context_;
   grpc::ByteBuffer incoming_, outgoing_;
   bool ended_ = false;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   bool written_ = false;
   bool done_ = false;
   int received_ = 0;

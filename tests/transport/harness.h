@@ -11,15 +11,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "quorate/log_sink.h"
 #include "quorate/transport.h"
 
@@ -80,19 +79,19 @@ class MemoryLog final : public LogSink {
  public:
   [[nodiscard]] bool Enabled(LogLevel) const override { return true; }
   void Write(LogLevel, absl::string_view, absl::string_view line) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     lines_.emplace_back(line);
   }
   [[nodiscard]] int Count(absl::string_view part) const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     int n = 0;
     for (const std::string& line : lines_) n += line.find(std::string(part)) != std::string::npos ? 1 : 0;
     return n;
   }
 
  private:
-  mutable absl::Mutex mutex_;
-  std::vector<std::string> lines_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;  // guarded by mutex_
 };
 
 }  // namespace quorate::testing
