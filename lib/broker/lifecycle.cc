@@ -68,7 +68,8 @@ void Lifecycle::Start() {
   Post([](Lifecycle& self) {
     if (self.started_ || self.stopped_) return;
     self.started_ = true;
-    self.incarnation_ = IncarnationId(Uuid(self.random_->Next() | 1, self.random_->Next()));
+    const uint64_t high = self.random_->Next() | 1;
+    self.incarnation_ = IncarnationId(Uuid(high, self.random_->Next()));
     self.executor_->PostAt(self.clock_->Now() + self.options_.initial_registration_timeout,
                            [me = self.shared_from_this()] { me->CheckInitialRegistration(); });
     self.SetState(BrokerState::kStarting);
@@ -321,7 +322,8 @@ void Lifecycle::RegisterAnew(const absl::Status& why) {
     FinishControlledShutdown(absl::OkStatus());
     return;
   }
-  incarnation_ = IncarnationId(Uuid(random_->Next() | 1, random_->Next()));
+  const uint64_t high = random_->Next() | 1;
+  incarnation_ = IncarnationId(Uuid(high, random_->Next()));
   SetState(BrokerState::kStarting);
   // Without a pause two brokers of the same id would chase each other as fast as the controller answers.
   backoff_ = kBackoffMin;

@@ -51,7 +51,9 @@ raft::CoreConfig Engine::MakeCoreConfig() const {
   config.cluster_id = options_.cluster_id;
   config.self = options_.self;
   // Names this life of the process: two draws, so never zero by any sane chance.
-  config.incarnation = IncarnationId(Uuid(dependencies_.random->Next(), dependencies_.random->Next()));
+  // In two statements: which argument of a call comes first is up to the compiler, and runs must not be.
+  const uint64_t incarnation_high = dependencies_.random->Next();
+  config.incarnation = IncarnationId(Uuid(incarnation_high, dependencies_.random->Next()));
   config.may_vote = options_.may_vote;
   config.priority = options_.priority;
   config.advertised_endpoints = options_.advertised_endpoints;

@@ -39,7 +39,8 @@ class ModelRun {
     std::vector<Batch> batches;
     for (uint64_t i = random_.Below(5); i > 0; --i) {
       const Epoch epoch = End().epoch + static_cast<int32_t>(random_.Below(10) == 0);
-      std::string text(random_.Below(random_.Below(4) == 0 ? 5000 : 50), static_cast<char>('a' + random_.Below(26)));
+      const size_t size = random_.Below(random_.Below(4) == 0 ? 5000 : 50);
+      std::string text(size, static_cast<char>('a' + random_.Below(26)));
       model_.push_back(MakeBatch(fixture_, End().end, epoch, std::move(text), 1 + static_cast<int>(random_.Below(3))));
       batches.push_back(model_.back());
     }

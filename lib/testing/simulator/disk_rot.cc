@@ -69,7 +69,8 @@ std::vector<Region> SlotsOf(const std::string& path, const std::string& bytes) {
 }
 
 Rot Flip(SimFileSystem* files, const Region& region, Random* random) {
-  const uint64_t bit = (region.begin + random->Below(region.end - region.begin)) * 8 + random->Below(8);
+  const uint64_t byte = region.begin + random->Below(region.end - region.begin);
+  const uint64_t bit = byte * 8 + random->Below(8);
   files->FlipBit(region.path, bit);
   return Rot{region.path, bit, files->Contents(region.path).at(bit / 8)};
 }

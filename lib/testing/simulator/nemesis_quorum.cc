@@ -114,7 +114,8 @@ void Nemesis::OnMoment(int index, Moment moment) {
 void Nemesis::StrikeNow(int index, Blow blow) {
   // The disk and the network take nothing more of this very step for a power loss; the rest falls right after it.
   if (blow == Blow::kPowerLoss && random_.Below(2) == 0) {
-    return cluster_->Kill(index, Survival::kRandom, random_.Below(2) == 0,
+    const bool announced = random_.Below(2) == 0;
+    return cluster_->Kill(index, Survival::kRandom, announced,
                           absl::Milliseconds(1 + static_cast<int64_t>(random_.Below(500))));
   }
   After(0, index, [this, index, blow] {

@@ -5,6 +5,9 @@
 // they were asked for fails here soon. Every event that runs goes into the trace hash, so that two runs of one seed
 // can be told apart at their first difference (docs/testing.md).
 //
+// Two builds of the same code have one history, too, if nothing draws two numbers in one expression: which argument of
+// a call is evaluated first, gcc and clang disagree about.
+//
 // Why a heap of closures and not a list of nodes that are ticked: most of a simulated minute is silence, and
 // silence costs nothing this way.
 //
