@@ -4,12 +4,22 @@
 // production. Here it shows at once: quorate's simulator runs whole members on one thread, under virtual time, and does
 // to them what can be done. What it finds, it makes small, and it finds the same again on every machine.
 //
-// Below is a service that grants seats, with a bug that reviews miss. Run it: the simulator finds the bug within a few
-// seeds and prints what you would look at. Then the same service without the bug, which holds.
+// Below is a service that grants seats, with a bug that reviews miss.
+//
+//   test_your_state_machine                      finds it within a few seeds, says what happened and what it takes,
+//                                                and keeps that as failed.plan
+//   test_your_state_machine --replay FILE        the same again, with every message and log line
+//   test_your_state_machine --fixed              the service without the bug holds
+//   test_your_state_machine --fixed --replay FILE      also where the other one failed: a regression test
+//
+// As a test of yours it would be the third, in some seconds, and the last, with each plan that ever failed.
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "quorate/state_machine.h"
@@ -90,35 +100,61 @@ class Guests : public q::testing::Workload {
   q::testing::WorkloadCall Next(int, uint64_t, q::Random* random) override {
     q::testing::WorkloadCall call;
     const std::string name = "guest" + std::to_string(random->Below(6));
-    call.record = (random->Below(3) == 0 ? "-" : "+") + name;
+    call.read = random->Below(4) == 0;
     call.query = name;
+    call.record = (random->Below(3) == 0 ? "-" : "+") + name;
     return call;
   }
-  // A linearizable read, from the state as it is.
+  // From the state as it is; that it is new enough for the read, the quorum sees to.
   std::string Answer(q::StateMachine* machine, const q::testing::WorkloadCall& call) override {
     return std::to_string(static_cast<Seats*>(machine)->SeatOf(call.query));
   }
 };
 
-q::testing::SimulationResult Try(bool with_bug, uint64_t seeds) {
-  q::testing::SimulationOptions options;
-  options.seeds = seeds;
-  options.duration_max = absl::Seconds(10);  // of virtual time, in each run
-  return q::testing::RunSimulation(
-      options, [with_bug](const q::testing::SimulatedProcess&) { return std::make_unique<Seats>(with_bug); },
-      [] { return std::make_unique<Guests>(); });
+// Says what came of it; the exit code.
+int Report(const q::testing::SimulationResult& result) {
+  if (result.ok()) {
+    std::printf(
+        "%llu runs held: %.1f minutes of virtual time, %llu faults, %llu calls that clients made with success\n",
+        static_cast<unsigned long long>(result.seeds), absl::ToDoubleMinutes(result.simulated),
+        static_cast<unsigned long long>(result.faults), static_cast<unsigned long long>(result.calls));
+    return 0;
+  }
+  std::printf("%s", result.failure->report.c_str());
+  return 1;
 }
 
-int main() {
-  std::printf("The service as it was reviewed:\n\n");
-  const q::testing::SimulationResult found = Try(/*with_bug=*/true, 100);
-  if (found.ok()) return std::printf("the planted bug was not found\n"), 1;
-  std::printf("%s\n", found.failure->report.c_str());
+int main(int argc, char** argv) {
+  bool with_bug = true;
+  const char* replay = nullptr;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--fixed") == 0) {
+      with_bug = false;
+    } else if (std::strcmp(argv[i], "--replay") == 0 && i + 1 < argc) {
+      replay = argv[++i];
+    } else {
+      std::fprintf(stderr, "usage: %s [--fixed] [--replay FILE]\n", argv[0]);
+      return 2;
+    }
+  }
+  const auto machine = [with_bug](const q::testing::SimulatedProcess&) { return std::make_unique<Seats>(with_bug); };
+  const auto workload = [] { return std::make_unique<Guests>(); };
+  q::testing::SimulationOptions options;
 
-  std::printf("The service with the field in its snapshot:\n\n");
-  const q::testing::SimulationResult fixed = Try(/*with_bug=*/false, 20);
-  if (!fixed.ok()) return std::printf("%s\n", fixed.failure->report.c_str()), 1;
-  std::printf("%llu runs held: %.0f minutes of virtual time, %llu faults, %llu calls that clients made with success\n",
-              static_cast<unsigned long long>(fixed.seeds), absl::ToDoubleMinutes(fixed.simulated),
-              static_cast<unsigned long long>(fixed.faults), static_cast<unsigned long long>(fixed.calls));
+  if (replay != nullptr) {
+    std::ifstream file(replay);
+    const std::string plan{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (plan.empty()) return std::fprintf(stderr, "%s can't be read, or is empty\n", replay), 2;
+    options.trace = [](absl::string_view line) { std::printf("%.*s\n", static_cast<int>(line.size()), line.data()); };
+    return Report(q::testing::ReplaySimulation(options, plan, machine, workload));
+  }
+  options.seeds = 40;
+  options.duration_max = absl::Seconds(10);  // of virtual time, in each run
+  const q::testing::SimulationResult result = q::testing::RunSimulation(options, machine, workload);
+  if (!result.ok()) {
+    std::ofstream("failed.plan") << result.failure->plan;
+    std::printf("It is kept as failed.plan; once more, with everything that happens: %s --replay failed.plan\n\n",
+                argv[0]);
+  }
+  return Report(result);
 }

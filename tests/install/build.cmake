@@ -1,4 +1,4 @@
-# Builds one stranger's program and runs it. MODE pkg-config: with the compiler alone, as a Makefile would.
+# Builds one stranger's program and runs it, with ARGUMENTS or a directory of its own. MODE pkg-config: with the compiler alone, as a Makefile would.
 file(REMOVE_RECURSE ${BUILD})
 file(MAKE_DIRECTORY ${BUILD})
 
@@ -43,4 +43,7 @@ if(MUST_NOT_NEED)
     message(FATAL_ERROR "${PROGRAM} is linked with what it shouldn't need: ${MUST_NOT_NEED}")
   endif()
 endif()
-run(${BUILD}/${PROGRAM} ${BUILD}/data)
+if(NOT ARGUMENTS)
+  set(ARGUMENTS ${BUILD}/data)
+endif()
+run(${BUILD}/${PROGRAM} ${ARGUMENTS})

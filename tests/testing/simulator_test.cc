@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -126,6 +127,12 @@ TEST_CASE("a state machine that isn't a function of its records is found (I-17, 
     CHECK((result.failure->invariant == "I-17" || result.failure->invariant == "I-18" ||
            result.failure->invariant == "I-20"));
     CHECK_FALSE(result.failure->what.empty());
+    // What one needs to look at it: seed, invariant, what happened, and how to see it again.
+    CHECK(result.failure->report.find(
+              absl::StrCat("seed ", result.failure->seed, " breaks ", result.failure->invariant)) == 0);
+    CHECK(result.failure->report.find(result.failure->what) != std::string::npos);
+    CHECK(result.failure->report.find(result.failure->plan) != std::string::npos);
+    CHECK(result.failure->report.find("ReplaySimulation") != std::string::npos);
   }
 }
 
@@ -145,6 +152,85 @@ TEST_CASE("a failure is made smaller, and replays from its plan", "[simulator]")
       [] { return std::make_unique<Speakers>(); });
   REQUIRE_FALSE(wrong.ok());
   CHECK(wrong.failure->what.find("voters=three") != std::string::npos);
+}
+
+TEST_CASE("a call that makes no sense is refused, and says why", "[simulator]") {
+  const StateMachineFactory machine = [](const SimulatedProcess& process) {
+    return std::make_unique<Tally>(Tally::Flaw::kNone, process);
+  };
+  const WorkloadFactory workload = [] { return std::make_unique<Speakers>(); };
+  const auto refused = [](const SimulationResult& result, const std::string& why) {
+    REQUIRE_FALSE(result.ok());
+    CHECK(result.seeds == 0);
+    CHECK(result.failure->invariant.empty());
+    CHECK(result.failure->what.find(why) != std::string::npos);
+    CHECK(result.failure->report == result.failure->what);
+  };
+  refused(RunSimulation(Options(1), nullptr, workload), "factory of state machines");
+  refused(ReplaySimulation(Options(1), "seed=1\n", machine, nullptr), "factory of workloads");
+  SimulationOptions options = Options(1);
+  options.duration_max = absl::ZeroDuration();
+  refused(RunSimulation(options, machine, workload), "duration_max");
+  options = Options(1);
+  options.storage.emplace();
+  refused(RunSimulation(options, machine, workload), "storage adapter");
+
+  // An adapter that opens nothing is found by its first start.
+  options.shrink = false;
+  options.storage->format = [](const SimulatedStorage&) { return absl::OkStatus(); };
+  options.storage->open = [](const SimulatedStorage&) { return absl::StatusOr<Stores>(Stores()); };
+  const SimulationResult empty = RunSimulation(options, machine, workload);
+  REQUIRE_FALSE(empty.ok());
+  CHECK(empty.failure->what.find("no log or no election state") != std::string::npos);
+}
+
+// Says who asks, and only what it is told to.
+class Roll : public Workload {
+ public:
+  enum class Kinds { kReads, kProposals };
+  Roll(Kinds kinds, std::set<int>* clients) : kinds_(kinds), clients_(clients) {}
+  WorkloadCall Next(int client, uint64_t serial, Random*) override {
+    clients_->insert(client);
+    WorkloadCall call;
+    call.read = kinds_ == Kinds::kReads;
+    call.record = absl::StrCat("r", serial);
+    return call;
+  }
+  std::string Answer(StateMachine* machine, const WorkloadCall&) override {
+    REQUIRE(kinds_ == Kinds::kReads);
+    return static_cast<Tally*>(machine)->Count("");
+  }
+
+ private:
+  const Kinds kinds_;
+  std::set<int>* const clients_;
+};
+
+TEST_CASE("a workload decides what is called, and knows for whom", "[simulator]") {
+  for (const Roll::Kinds kinds : {Roll::Kinds::kReads, Roll::Kinds::kProposals}) {
+    std::set<int> clients;
+    const SimulationResult result = RunSimulation(
+        Options(4),
+        [](const SimulatedProcess& process) { return std::make_unique<Tally>(Tally::Flaw::kNone, process); },
+        [&] { return std::make_unique<Roll>(kinds, &clients); });
+    INFO(result.failure.value_or(SimulationFailure{}).report);
+    CHECK(result.ok());
+    CHECK(result.calls > 20);
+    CHECK(clients.contains(-1));
+    CHECK(clients.contains(0));
+    CHECK(clients.contains(1));
+  }
+}
+
+TEST_CASE("a trace shows what happens", "[simulator]") {
+  SimulationOptions options = Options(1);
+  std::string trace;
+  options.trace = [&trace](absl::string_view line) { absl::StrAppend(&trace, line, "\n"); };
+  CHECK(RunTally(Tally::Flaw::kNone, options).ok());
+  for (const char* word : {"event=leadership", "FetchRequest", "machine 0: starts"}) {
+    INFO(word);
+    CHECK(trace.find(word) != std::string::npos);
+  }
 }
 
 TEST_CASE("one seed, one history", "[simulator]") {

@@ -15,14 +15,15 @@
 //   - is a function of the records: the same records give the same results and the same snapshot on every node, in
 //     every life of it, whatever the clock and the generator of a node show (fault F-H04);
 //   - forgets nothing in a snapshot: a second copy is loaded from one now and then, fed with the same records from
-//   there
-//     on, and must answer the same (I-18);
+//     there on, and must answer the same (I-18);
 //   - answers its clients as a single copy would: every answer to a client must be the one that your own state machine
 //     gives when the committed records are fed to it alone, in an order that clients could have seen (I-20).
 //
-// The first seed that fails is made smaller - fewer faults, fewer nodes, fewer clients, less time - and reported.
+// The first seed that fails is made smaller - fewer faults, fewer nodes, fewer clients, less time - and reported, with
+// what it takes to run it again. What you hand in runs on the calling thread; what it throws while the quorum calls it
+// stops that node, which is reported, too.
 //
-// One thread for each call; calls on several threads don't disturb each other.
+// One thread for each call; calls on several threads don't disturb each other, if your factories don't.
 #ifndef QUORATE_TESTING_SIMULATOR_H_
 #define QUORATE_TESTING_SIMULATOR_H_
 
@@ -34,6 +35,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "quorate/environment.h"
 #include "quorate/file_system.h"
@@ -52,14 +54,17 @@ struct SimulatedProcess {
   Clock* clock = nullptr;
   Random* random = nullptr;
 };
+// Never null. Called once for each life of a process, and for the copies that the simulator compares with.
 using StateMachineFactory = std::function<std::unique_ptr<StateMachine>(const SimulatedProcess&)>;
 
-// One call of a client.
+// One call of a client: a proposal, or a read. Reads are linearizable ones; of those at times a stale one is made.
 struct WorkloadCall {
   bool read = false;
-  std::string record;  // what is proposed. Best unlike all others: then a record that takes effect twice is noticed
-  std::string query;   // what is read; for Workload::Answer
-  // For Workload::model, when there is one: the key, and the call in the model's terms.
+  // What is proposed. Best unlike all others, by the serial number: then one that takes effect twice is noticed.
+  std::string record;
+  std::string query;  // what is read; for Workload::Answer
+  // For Workload::model, when there is one: the key, and of a proposal what it does in the model's terms. The
+  // model sees a read as the input "read".
   std::string key;
   std::string input;
 };
@@ -68,9 +73,11 @@ struct WorkloadCall {
 class Workload {
  public:
   virtual ~Workload() = default;
-  // The next call of `client`; `serial` is unlike that of any other call of the run.
+  // The next call of `client`, the first of which is 0; `serial` is unlike that of any other call of the run. All that
+  // varies comes from `random`, or the run can't be repeated. After the faults client -1 makes some proposals and
+  // reads, to see that they succeed, and takes of what this returns the first of the kind that it needs.
   virtual WorkloadCall Next(int client, uint64_t serial, Random* random) = 0;
-  // The answer to a read, from the state as it is. Not called if Next makes none.
+  // The answer to a read, from the state as it is. Not called if Next makes no reads.
   virtual std::string Answer(StateMachine* machine, const WorkloadCall& call) {
     (void)machine;
     (void)call;
@@ -119,11 +126,13 @@ struct SimulationOptions {
   TransportAdapter transport;             // empty: none
   // After each seed.
   std::function<void(uint64_t seed)> on_progress;
+  // Every message, every line that a node logs and every fault, as it happens. For a replay; empty: nobody looks.
+  std::function<void(absl::string_view line)> trace;
 };
 
 struct SimulationFailure {
   uint64_t seed = 0;
-  std::string invariant;  // "I-17"
+  std::string invariant;  // "I-17"; empty if nothing ran, because what was asked for makes no sense
   std::string what;       // one sentence
   std::string report;     // all of it, for people: what, when, and the least list of faults that does it
   std::string plan;       // for ReplaySimulation
@@ -144,7 +153,8 @@ struct SimulationResult {
 SimulationResult RunSimulation(const SimulationOptions& options, const StateMachineFactory& machine,
                                const WorkloadFactory& workload);
 
-// Runs one plan again, as a failure reported it.
+// Runs one plan again, as a failure reported it (SimulationFailure::plan). Of the options it heeds the adapters and the
+// trace.
 SimulationResult ReplaySimulation(const SimulationOptions& options, absl::string_view plan,
                                   const StateMachineFactory& machine, const WorkloadFactory& workload);
 

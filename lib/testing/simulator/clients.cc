@@ -7,6 +7,12 @@
 #include "quorate/status.h"
 
 namespace quorate::testing::simulator {
+namespace {
+
+// A workload that makes both proposals and reads has made either by then, for all that matters.
+constexpr int kTriesForAKind = 1'000;
+
+}  // namespace
 
 Clients::Clients(Cluster* cluster, const SimulationPlan& plan, std::unique_ptr<Workload> workload)
     : cluster_(cluster),
@@ -36,47 +42,55 @@ int Clients::ChooseNode(int client) {
 
 void Clients::Next(int client) {
   if (stopped_) return;
-  ClientCall::Kind kind = ClientCall::Kind::kPropose;
-  const uint64_t lot = random_.Below(1000);
-  const auto stale = static_cast<uint64_t>(config_.stale_permille);
-  if (lot < stale) {
-    kind = ClientCall::Kind::kReadStale;
-  } else if (lot < stale + static_cast<uint64_t>(config_.read_permille)) {
-    kind = ClientCall::Kind::kRead;
+  ClientCall call;
+  call.client = client;
+  call.call = workload_->Next(client, ++serial_, &random_);
+  if (call.call.read) {
+    const bool stale = random_.Below(1000) < static_cast<uint64_t>(config_.stale_permille);
+    call.kind = stale ? ClientCall::Kind::kReadStale : ClientCall::Kind::kRead;
   }
   // Linearizable and stale reads work anywhere.
-  const int node = kind != ClientCall::Kind::kPropose && random_.Below(2) == 0
-                       ? static_cast<int>(random_.Below(static_cast<uint64_t>(cluster_->size())))
-                       : ChooseNode(client);
-  if (!cluster_->At(node).up || cluster_->At(node).process == nullptr) {
+  call.node = call.call.read && random_.Below(2) == 0
+                  ? static_cast<int>(random_.Below(static_cast<uint64_t>(cluster_->size())))
+                  : ChooseNode(client);
+  if (!cluster_->At(call.node).up || cluster_->At(call.node).process == nullptr) {
     believed_leader_[static_cast<size_t>(client)] = -1;
     return Schedule(client);
   }
   // A client is a thread of the process that it calls: stopped with it, and the first to call when that goes on.
-  if (cluster_->At(node).machine.paused()) return Schedule(client);
+  if (cluster_->At(call.node).machine.paused()) return Schedule(client);
   const auto longest = static_cast<uint64_t>(std::max<int64_t>(1, config_.call_timeout)) * 1'000;
-  const size_t index = Call(node, kind, absl::Microseconds(1 + longest / 4 + random_.Below(longest)));
-  calls_[index].client = client;
+  Submit(std::move(call), absl::Microseconds(1 + longest / 4 + random_.Below(longest)));
 }
 
 size_t Clients::Call(int node, ClientCall::Kind kind, absl::Duration timeout) {
-  const size_t index = calls_.size();
-  ClientCall& call = calls_.emplace_back();
-  call.call = workload_->Next(0, ++serial_, &random_);
-  // The workload decides what; a read is one that it can answer.
-  if (kind == ClientCall::Kind::kPropose) {
-    for (int tries = 0; call.call.read && tries < 20; ++tries) call.call = workload_->Next(0, ++serial_, &random_);
-  }
+  ClientCall call;
   call.kind = kind;
-  if (call.call.read && kind == ClientCall::Kind::kPropose) call.kind = ClientCall::Kind::kRead;
   call.client = -1;
   call.node = node;
-  call.life = cluster_->At(node).life;
+  const bool read = kind != ClientCall::Kind::kPropose;
+  call.call = workload_->Next(call.client, ++serial_, &random_);
+  for (int tries = 0; call.call.read != read && tries < kTriesForAKind; ++tries) {
+    call.call = workload_->Next(call.client, ++serial_, &random_);
+  }
+  // A workload that only reads has nothing to write, one that only writes nothing to ask for.
+  if (call.call.read && !read) call.kind = ClientCall::Kind::kRead;
+  return Submit(std::move(call), timeout);
+}
+
+size_t Clients::Submit(ClientCall call, absl::Duration timeout) {
+  const size_t index = calls_.size();
+  call.life = cluster_->At(call.node).life;
   call.called = cluster_->scheduler().now();
   ++open_;
-  waiting_[static_cast<size_t>(node)].push_back(index);
+  waiting_[static_cast<size_t>(call.node)].push_back(index);
+  calls_.push_back(std::move(call));
   Send(index, timeout);
   return index;
+}
+
+std::string Clients::AnswerFrom(StateMachine* machine, const ClientCall& call) {
+  return call.call.read ? workload_->Answer(machine, call.call) : "";
 }
 
 void Clients::Send(size_t index, absl::Duration timeout) {
@@ -102,7 +116,7 @@ void Clients::Send(size_t index, absl::Duration timeout) {
         // On the apply thread: the state stands still during this look.
         if (read.ok() && Arrives(index)) {
           calls_[index].offset = node.state->end();
-          calls_[index].answer = workload_->Answer(node.state->machine(), calls_[index].call);
+          calls_[index].answer = AnswerFrom(node.state->machine(), calls_[index]);
         }
         Complete(index, read.status());
       });
@@ -112,7 +126,7 @@ void Clients::Send(size_t index, absl::Duration timeout) {
         if (Arrives(index)) {
           calls_[index].offset = position.end;
           calls_[index].epoch = position.epoch;
-          calls_[index].answer = workload_->Answer(node.state->machine(), calls_[index].call);
+          calls_[index].answer = AnswerFrom(node.state->machine(), calls_[index]);
         }
         Complete(index, absl::OkStatus());
       });

@@ -54,6 +54,8 @@ class Clients {
   [[nodiscard]] size_t open() const { return open_; }
   [[nodiscard]] const std::deque<ClientCall>& calls() const { return calls_; }
   Workload* workload() { return workload_.get(); }
+  // What `machine` answers to a read; "" when the workload makes none.
+  std::string AnswerFrom(StateMachine* machine, const ClientCall& call);
   [[nodiscard]] uint64_t succeeded() const { return succeeded_; }
 
   // The process on `node` was killed: whoever waits for it learns nothing.
@@ -65,6 +67,7 @@ class Clients {
   void Next(int client);
   void Schedule(int client);
   int ChooseNode(int client);
+  size_t Submit(ClientCall call, absl::Duration timeout);
   void Send(size_t index, absl::Duration timeout);
   void Complete(size_t index, const absl::Status& status);
   void FinishWithStatus(ClientCall* call, const absl::Status& status);

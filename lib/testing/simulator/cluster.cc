@@ -182,7 +182,8 @@ void Cluster::Start(int index) {
   if (node.lost) node.excuse = "its disk went back in time";
   if (!healing_ && random_.Below(1000) < static_cast<uint64_t>(config_.recovery_crash_permille)) {
     node.survival = random_.Below(2) == 0 ? Survival::kRandom : Survival::kAll;
-    node.files.CrashAtCall(1 + random_.Below(80), random_.Below(2) == 0 ? CrashMoment::kBefore : CrashMoment::kAfter);
+    const CrashMoment moment = random_.Below(2) == 0 ? CrashMoment::kBefore : CrashMoment::kAfter;
+    node.files.CrashAtCall(1 + random_.Below(80), moment);
   }
   Trace(index, absl::StrCat("starts, life ", node.life));
   const absl::Status started = Launch(&node);
@@ -200,6 +201,10 @@ absl::Status Cluster::Launch(Node* node) {
       node->random.Next());
   absl::StatusOr<Stores> stores = subject_.storage.open(StorageOf(node->index));
   if (!stores.ok()) return stores.status();
+  if (stores->log == nullptr || stores->election_state == nullptr) {
+    return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
+                     "the storage adapter's open returned OK, but no log or no election state");
+  }
   node->storage = std::move(stores->owner);
   QuorumDependencies dependencies;
   dependencies.log = WatchLogStore(std::move(stores->log), referee_, index);
@@ -271,8 +276,8 @@ bool Cluster::Sends(int index, const Message& message) {
   if (!last) return true;
   scheduler_->At(scheduler_->now(), EventKind::kFault, index, [this, index, life = node.life] {
     if (At(index).life != life) return;
-    Kill(index, Survival::kRandom, random_.Below(2) == 0,
-         absl::Milliseconds(1 + static_cast<int64_t>(random_.Below(1'000))));
+    const bool announced = random_.Below(2) == 0;
+    Kill(index, Survival::kRandom, announced, absl::Milliseconds(1 + static_cast<int64_t>(random_.Below(1'000))));
   });
   return true;
 }

@@ -60,9 +60,10 @@ std::string FailureReport(const SimulationPlan& drawn, const RunResult& failed, 
       absl::StrCat("seed ", drawn.seed, " breaks ", violation.invariant, ": ", InvariantText(violation.invariant),
                    "\n\n  ", violation.what, "\n  at ", Seconds(violation.when), " of virtual time\n\n");
   if (shrunk.runs > 0) {
+    const size_t left = shrunk.plan.faults.size();
     absl::StrAppend(&report, "As drawn: ", drawn.faults.size(), " faults, and it failed at ",
-                    Seconds(failed.violation->when), ". ", shrunk.runs, " tries left ", shrunk.plan.faults.size(),
-                    " of them:\n\n");
+                    Seconds(failed.violation->when), ". ", shrunk.runs, " tries left ",
+                    left == 0 ? "none" : absl::StrCat(left), " of them:\n\n");
   }
   absl::StrAppend(&report, PrintPlan(shrunk.plan));
   return report;

@@ -74,7 +74,7 @@ class Replay {
   void AnswerReadsUpTo(Offset end) {
     while (!reads_.empty() && reads_.begin()->first <= end) {
       const Call& call = *reads_.begin()->second;
-      const std::string answer = clients_->workload()->Answer(fresh_, call.call);
+      const std::string answer = clients_->AnswerFrom(fresh_, call);
       if (answer != call.answer) {
         referee_->Fail("I-20", absl::StrCat(Name(call), " was answered \"", call.answer, "\" as of offset ",
                                             call.offset.value(), "; a single copy answers \"", answer, "\""));
@@ -184,7 +184,7 @@ void CheckWithModel(const History& history, const Clients& clients, const Sequen
   for (const Call& call : clients.calls()) {
     if (call.kind == Call::Kind::kReadStale || call.end == Call::End::kNotApplied) continue;
     const bool answered = call.end == Call::End::kOk;
-    if (call.kind == Call::Kind::kRead && !answered) continue;
+    if (call.kind == Call::Kind::kRead && (!answered || !call.call.read)) continue;
     // Of an unknown outcome that the end shows to be none, nobody has to think any more.
     if (!answered && !committed.contains(call.call.record)) continue;
     Operation operation;

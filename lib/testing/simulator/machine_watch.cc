@@ -11,6 +11,8 @@ namespace {
 
 // The state is looked at where an offset's hash says so: on all nodes at the same places.
 constexpr uint64_t kStateEvery = 37;
+// Of an answer, in a report.
+constexpr size_t kAnswerShown = 60;
 
 class StoredRecords final : public SnapshotRecords {
  public:
@@ -24,6 +26,12 @@ class StoredRecords final : public SnapshotRecords {
   const std::vector<std::string>* const records_;
   size_t at_ = 0;
 };
+
+std::string Whose(const AnswerTable::Answer& answer) {
+  const std::string node = absl::StrCat("node ", answer.node);
+  if (answer.twin) return absl::StrCat("a copy made from a snapshot of ", node);
+  return answer.loaded ? absl::StrCat(node, ", whose state began with a snapshot,") : node;
+}
 
 bool IsSampled(Offset end) {
   TraceHash hash;
@@ -62,7 +70,7 @@ absl::Status MachineWatch::Apply(absl::Span<const CommittedRecord> records) {
   const absl::Status applied = machine_->Apply(shown);
   if (!applied.ok() || detached_) return applied;
   for (size_t i = 0; i < shown.size(); ++i) {
-    if (shown[i].result != nullptr) CheckResult(shown[i].offset, *shown[i].result, "");
+    if (shown[i].result != nullptr) CheckResult(shown[i].offset, *shown[i].result, /*twin=*/false);
   }
   end_ = records.back().offset + 1;
   FeedTwin(records);
@@ -94,21 +102,21 @@ void MachineWatch::CheckRecords(absl::Span<const CommittedRecord> records) {
   }
 }
 
-void MachineWatch::CheckResult(Offset offset, const std::string& result, absl::string_view whose) {
+void MachineWatch::CheckResult(Offset offset, const std::string& result, bool twin) {
   const auto index = static_cast<size_t>(offset.value());
   if (answers_->results.size() <= index) answers_->results.resize(index + 1);
-  auto& [known, digest] = answers_->results[index];
-  const uint64_t this_one = BytesDigest(result);
-  if (!known) {
-    known = true;
-    digest = this_one;
+  AnswerTable::Answer& known = answers_->results[index];
+  const uint64_t digest = BytesDigest(result);
+  if (known.node >= 0 && known.digest == digest) return;
+  const AnswerTable::Answer answer{digest, result.substr(0, kAnswerShown), node_, loaded_, twin};
+  if (known.node < 0) {
+    known = answer;
     return;
   }
-  if (digest == this_one) return;
-  referee_->Fail(whose.empty() && !loaded_ ? "I-17" : "I-18",
-                 absl::StrCat("the state machine of node ", node_, whose, " answers the record at offset ",
-                              offset.value(), " with \"", result.substr(0, 60), "\", and another one answered ",
-                              "something else: its state isn't a function of the records"));
+  referee_->Fail(twin || loaded_ ? "I-18" : "I-17",
+                 absl::StrCat("the state machine's answer to the record at offset ", offset.value(),
+                              " isn't a function of the records: ", Whose(answer), " answers \"", answer.beginning,
+                              "\", ", Whose(known), " answered \"", known.beginning, "\""));
 }
 
 void MachineWatch::FeedTwin(absl::Span<const CommittedRecord> records) {
@@ -122,7 +130,7 @@ void MachineWatch::FeedTwin(absl::Span<const CommittedRecord> records) {
                                                records.front().offset.value(), ": ", applied.message()));
   }
   for (size_t i = 0; i < shown.size(); ++i) {
-    CheckResult(shown[i].offset, results[i], "'s copy that was made from a snapshot");
+    CheckResult(shown[i].offset, results[i], /*twin=*/true);
   }
 }
 

@@ -23,7 +23,14 @@ namespace quorate::testing::simulator {
 
 // What the records of the committed history answered, and what they led to; shared by all nodes.
 struct AnswerTable {
-  std::vector<std::pair<bool, uint64_t>> results;  // by offset: known, digest
+  struct Answer {
+    uint64_t digest = 0;
+    std::string beginning;
+    int node = -1;  // whose it was; -1: nobody has answered yet
+    bool loaded = false;
+    bool twin = false;
+  };
+  std::vector<Answer> results;  // by offset
 };
 
 // The records of a snapshot as one digest; what a source says that fails is an error.
@@ -58,7 +65,7 @@ class MachineWatch final : public StateMachine {
 
  private:
   void CheckRecords(absl::Span<const CommittedRecord> records);
-  void CheckResult(Offset offset, const std::string& result, absl::string_view whose);
+  void CheckResult(Offset offset, const std::string& result, bool twin);
   void CheckCaughtUp();
   void FeedTwin(absl::Span<const CommittedRecord> records);
 

@@ -297,7 +297,9 @@ Subject OwnSubject() {
 }
 
 WorkloadFactory OwnWorkload(const SimulationPlan& plan) {
-  return [keys = plan.config.keys] { return std::make_unique<StoreWorkload>(static_cast<int>(keys)); };
+  const auto keys = static_cast<int>(plan.config.keys);
+  const auto reads = static_cast<int>(plan.config.read_permille);
+  return [keys, reads] { return std::make_unique<StoreWorkload>(keys, reads); };
 }
 
 }  // namespace quorate::testing::simulator

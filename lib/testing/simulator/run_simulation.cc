@@ -22,6 +22,33 @@ simulator::Subject SubjectOf(const SimulationOptions& options, const StateMachin
   return subject;
 }
 
+// What is wrong with a call, in one sentence; empty: nothing.
+std::string Problem(const SimulationOptions& options, const StateMachineFactory& machine,
+                    const WorkloadFactory& workload) {
+  if (!machine) return "there is no factory of state machines";
+  if (!workload) return "there is no factory of workloads";
+  if (options.storage.has_value() && (!options.storage->format || !options.storage->open)) {
+    return "the storage adapter lacks format or open; it needs both";
+  }
+  if (options.duration_max < absl::Milliseconds(1)) {
+    return absl::StrCat("duration_max is ", absl::FormatDuration(options.duration_max), "; it must be 1 ms or more");
+  }
+  return "";
+}
+
+SimulationResult Refused(const std::string& what) {
+  SimulationResult result;
+  result.failure.emplace();
+  result.failure->what = result.failure->report = what;
+  return result;
+}
+
+simulator::RunOptions RunOptionsOf(const SimulationOptions& options) {
+  simulator::RunOptions run;
+  if (options.trace) run.trace = [&options](const std::string& line) { options.trace(line); };
+  return run;
+}
+
 void Add(const RunResult& run, SimulationResult* sum) {
   ++sum->seeds;
   sum->simulated += run.simulated;
@@ -37,7 +64,12 @@ SimulationFailure FailureOf(const SimulationPlan& drawn, const RunResult& failed
   failure.invariant = failed.violation->invariant;
   failure.what = shrunk.result.violation->what;
   failure.plan = simulator::PrintPlan(shrunk.plan);
-  failure.report = simulator::FailureReport(drawn, failed, shrunk);
+  failure.report =
+      absl::StrCat(simulator::FailureReport(drawn, failed, shrunk),
+                   "\nThese lines are the plan: quorate::testing::ReplaySimulation runs it again, the same on every "
+                   "machine, and shows "
+                   "every\nmessage and log line to SimulationOptions::trace. The run as it was drawn: first_seed ",
+                   drawn.seed, ", seeds 1.\n");
   return failure;
 }
 
@@ -45,13 +77,14 @@ SimulationFailure FailureOf(const SimulationPlan& drawn, const RunResult& failed
 
 SimulationResult RunSimulation(const SimulationOptions& options, const StateMachineFactory& machine,
                                const WorkloadFactory& workload) {
+  if (const std::string problem = Problem(options, machine, workload); !problem.empty()) return Refused(problem);
   const simulator::Subject subject = SubjectOf(options, machine);
   const auto run = [&](const SimulationPlan& plan) { return simulator::Run(plan, subject, workload); };
   SimulationResult result;
   for (uint64_t seed = options.first_seed; seed - options.first_seed < options.seeds; ++seed) {
     SimulationPlan plan = simulator::DrawPlan(seed);
     plan.config.duration = std::min(plan.config.duration, absl::ToInt64Milliseconds(options.duration_max));
-    const RunResult ended = run(plan);
+    const RunResult ended = simulator::Run(plan, subject, workload, RunOptionsOf(options));
     Add(ended, &result);
     if (ended.violation.has_value()) {
       simulator::Shrunk shrunk{plan, ended, 0};
@@ -66,14 +99,11 @@ SimulationResult RunSimulation(const SimulationOptions& options, const StateMach
 
 SimulationResult ReplaySimulation(const SimulationOptions& options, absl::string_view text,
                                   const StateMachineFactory& machine, const WorkloadFactory& workload) {
-  SimulationResult result;
+  if (const std::string problem = Problem(options, machine, workload); !problem.empty()) return Refused(problem);
   absl::StatusOr<SimulationPlan> plan = simulator::ParsePlan(text);
-  if (!plan.ok()) {
-    result.failure = SimulationFailure{};
-    result.failure->what = result.failure->report = std::string(plan.status().message());
-    return result;
-  }
-  const RunResult ended = simulator::Run(*plan, SubjectOf(options, machine), workload);
+  if (!plan.ok()) return Refused(std::string(plan.status().message()));
+  SimulationResult result;
+  const RunResult ended = simulator::Run(*plan, SubjectOf(options, machine), workload, RunOptionsOf(options));
   Add(ended, &result);
   if (ended.violation.has_value()) result.failure = FailureOf(*plan, ended, {*plan, ended, 0});
   return result;

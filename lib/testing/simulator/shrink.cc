@@ -6,6 +6,8 @@
 namespace quorate::testing::simulator {
 namespace {
 
+constexpr int kRounds = 4;
+
 class Shrinker {
  public:
   Shrinker(const SimulationPlan& plan, const RunResult& failed, const RunOnce& run, int runs_max)
@@ -14,11 +16,15 @@ class Shrinker {
   Shrunk Go() {
     DropFaultsAfterTheEnd();
     DropClasses();
-    DropFaults();
-    CalmDown();
-    DropNodes();
-    DropFaults();
-    ShortenTime();
+    // What couldn't go at first often can when other things are gone.
+    for (int round = 0; round < kRounds; ++round) {
+      const SimulationPlan before = best_.plan;
+      DropFaults();
+      CalmDown();
+      DropNodes();
+      ShortenTime();
+      if (best_.plan == before) break;
+    }
     return std::move(best_);
   }
 

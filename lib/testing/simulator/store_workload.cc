@@ -93,10 +93,13 @@ std::string StoreMachine::Read(const std::string& key) const {
   return value == values_->end() ? "" : value->second;
 }
 
-WorkloadCall StoreWorkload::Next(int, uint64_t serial, Random* random) {
+WorkloadCall StoreWorkload::Next(int client, uint64_t serial, Random* random) {
   WorkloadCall call;
   call.key = absl::StrCat("k", random->Below(static_cast<uint64_t>(keys_)));
   call.query = call.key;
+  // Whoever looks whether both kinds succeed needs both, whatever the plan says.
+  call.read = random->Below(1000) < static_cast<uint64_t>(client < 0 ? 500 : reads_permille_);
+  if (call.read) return call;
   switch (random->Below(5)) {
     case 0:
       call.input = absl::StrCat("w ", serial);

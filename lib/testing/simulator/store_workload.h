@@ -33,7 +33,7 @@ class StoreMachine final : public StateMachine {
 
 class StoreWorkload final : public Workload {
  public:
-  explicit StoreWorkload(int keys) : keys_(keys) {}
+  StoreWorkload(int keys, int reads_permille) : keys_(keys), reads_permille_(reads_permille) {}
   WorkloadCall Next(int client, uint64_t serial, Random* random) override;
   std::string Answer(StateMachine* machine, const WorkloadCall& call) override;
   [[nodiscard]] const SequentialModel* model() const override { return &model_; }
@@ -45,6 +45,7 @@ class StoreWorkload final : public Workload {
     [[nodiscard]] std::optional<std::string> Apply(absl::string_view state, const Operation& operation) const override;
   };
   const int keys_;
+  const int reads_permille_;
   const Model model_;
 };
 
