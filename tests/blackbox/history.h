@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "blackbox/client.h"
+#include "blackbox/host_names.h"
 #include "quorate/testing/linearizability.h"
 
 namespace quorate::blackbox {

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "blackbox/client.h"
+#include "blackbox/host_names.h"
 #include "support/process.h"
 
 namespace quorate::blackbox {

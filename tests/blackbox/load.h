@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
-#include "blackbox/client.h"
 #include "blackbox/history.h"
+#include "blackbox/host_names.h"
 
 namespace quorate::blackbox {
 

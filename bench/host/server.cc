@@ -1,4 +1,4 @@
-#include "blackbox/host/server.h"
+#include "host/server.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "quorate/system.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 // What wakes the thread, and the connections that want it.
 struct Server::Attention {
@@ -199,4 +199,4 @@ void Server::Drop(const ConnectionPtr& connection) {
   ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event);
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

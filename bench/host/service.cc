@@ -1,11 +1,11 @@
-#include "blackbox/host/service.h"
+#include "host/service.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 std::string Refused(const absl::Status& status) {
@@ -73,4 +73,4 @@ std::string Service::Status() const {
                       "\nsnapshot_end=", now.snapshot.end.value(), "\n");
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

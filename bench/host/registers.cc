@@ -1,4 +1,4 @@
-#include "blackbox/host/registers.h"
+#include "host/registers.h"
 
 #include <cstdint>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 constexpr size_t kSnapshotRecordBytes = 256u << 10;
@@ -167,4 +167,4 @@ absl::Status Registers::LoadSnapshot(SnapshotRecords& records, LogPosition posit
   }
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

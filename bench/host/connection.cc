@@ -1,4 +1,4 @@
-#include "blackbox/host/connection.h"
+#include "host/connection.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -7,7 +7,7 @@
 
 #include <utility>
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 constexpr size_t kReadBytes = 64u << 10;
@@ -113,4 +113,4 @@ bool Connection::idle() {
   return outstanding_ == 0 && out_.empty();
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

@@ -12,8 +12,8 @@
 // Not gRPC, so that a figure or a failure of the engine isn't one of a second RPC stack.
 //
 // Plain functions and values; any thread. Views point into what was parsed.
-#ifndef QUORATE_TESTS_BLACKBOX_HOST_PROTOCOL_H_
-#define QUORATE_TESTS_BLACKBOX_HOST_PROTOCOL_H_
+#ifndef QUORATE_BENCH_HOST_PROTOCOL_H_
+#define QUORATE_BENCH_HOST_PROTOCOL_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@
 #include "absl/strings/string_view.h"
 #include "quorate/types.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 inline constexpr size_t kLengthBytes = 4;
 inline constexpr size_t kIdBytes = 8;
@@ -78,6 +78,8 @@ struct Response {
   absl::string_view payload;
 };
 
+// The command by itself: what is proposed.
+void AppendCommand(const Command& command, std::string* out);
 void AppendRequest(uint64_t id, const Command& command, std::string* out);
 void AppendResponse(uint64_t id, absl::string_view outcome, std::string* out);
 
@@ -97,6 +99,6 @@ bool TakeFrame(absl::string_view bytes, size_t bytes_max, std::optional<absl::st
 Request ParseRequest(absl::string_view body);
 std::optional<Response> ParseResponse(absl::string_view body);
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_HOST_PROTOCOL_H_
+#endif  // QUORATE_BENCH_HOST_PROTOCOL_H_

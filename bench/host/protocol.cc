@@ -1,9 +1,9 @@
-#include "blackbox/host/protocol.h"
+#include "host/protocol.h"
 
 #include <cstring>
 #include <type_traits>
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the bytes are copied as they are");
@@ -34,17 +34,21 @@ constexpr size_t kCommandHeaderBytes = 4;
 
 }  // namespace
 
-void AppendRequest(uint64_t id, const Command& command, std::string* out) {
-  const size_t command_bytes =
-      kCommandHeaderBytes + command.key.size() + command.expected.size() + command.argument.size();
-  AppendNumber(static_cast<uint32_t>(kIdBytes + command_bytes), out);
-  AppendNumber(id, out);
+void AppendCommand(const Command& command, std::string* out) {
   AppendNumber(command.operation, out);
   AppendNumber(static_cast<uint8_t>(command.key.size()), out);
   AppendNumber(static_cast<uint16_t>(command.expected.size()), out);
   out->append(command.key.data(), command.key.size());
   out->append(command.expected.data(), command.expected.size());
   out->append(command.argument.data(), command.argument.size());
+}
+
+void AppendRequest(uint64_t id, const Command& command, std::string* out) {
+  const size_t command_bytes =
+      kCommandHeaderBytes + command.key.size() + command.expected.size() + command.argument.size();
+  AppendNumber(static_cast<uint32_t>(kIdBytes + command_bytes), out);
+  AppendNumber(id, out);
+  AppendCommand(command, out);
 }
 
 void AppendResponse(uint64_t id, absl::string_view outcome, std::string* out) {
@@ -128,4 +132,4 @@ std::optional<Response> ParseResponse(absl::string_view body) {
   return response;
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

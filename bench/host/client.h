@@ -1,8 +1,8 @@
 // A client's connection to one register host.
 //
 // One thread. Every wait has a deadline.
-#ifndef QUORATE_TESTS_BLACKBOX_CLIENT_H_
-#define QUORATE_TESTS_BLACKBOX_CLIENT_H_
+#ifndef QUORATE_BENCH_HOST_CLIENT_H_
+#define QUORATE_BENCH_HOST_CLIENT_H_
 
 #include <cstdint>
 #include <memory>
@@ -10,10 +10,10 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "blackbox/host/protocol.h"
+#include "host/protocol.h"
 #include "quorate/environment.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 // An answer that owns its bytes.
 struct Answer {
@@ -52,6 +52,6 @@ class Client {
   bool broken_ = false;
 };
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_CLIENT_H_
+#endif  // QUORATE_BENCH_HOST_CLIENT_H_

@@ -1,10 +1,10 @@
-#include "blackbox/host/options.h"
+#include "host/options.h"
 
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/numbers.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 std::optional<Endpoint> ParseEndpoint(const std::string& text) {
@@ -40,6 +40,7 @@ std::optional<HostOptions> ParseOptions(int argc, char** argv, int* exit_code) {
   app.add_flag("--auto-join", options.auto_join, "asks to become a voter");
   app.add_option("--segment-bytes", options.segment_bytes, "size of a log segment");
   app.add_option("--tail-cache-bytes", options.tail_cache_bytes, "newest log kept in memory");
+  app.add_flag("--memory-storage", options.memory_storage, "keeps the log in memory: nothing survives");
   app.add_option("--snapshot-bytes", options.snapshots.log_bytes, "log between two snapshots; 0: none");
   app.add_option("--election-timeout-ms", election_ms, "controller.quorum.election.timeout.ms");
   app.add_option("--fetch-timeout-ms", fetch_ms, "controller.quorum.fetch.timeout.ms");
@@ -59,4 +60,4 @@ std::optional<HostOptions> ParseOptions(int argc, char** argv, int* exit_code) {
   return options;
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

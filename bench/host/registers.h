@@ -7,8 +7,8 @@
 // same on all nodes and are sorted inside: the same state gives the same snapshot, byte for byte.
 //
 // Threads: the node's apply thread only; a captured snapshot is another thread's.
-#ifndef QUORATE_TESTS_BLACKBOX_HOST_REGISTERS_H_
-#define QUORATE_TESTS_BLACKBOX_HOST_REGISTERS_H_
+#ifndef QUORATE_BENCH_HOST_REGISTERS_H_
+#define QUORATE_BENCH_HOST_REGISTERS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -18,10 +18,10 @@
 #include <string>
 #include <vector>
 
-#include "blackbox/host/protocol.h"
+#include "host/protocol.h"
 #include "quorate/state_machine.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 class Registers final : public StateMachine {
  public:
@@ -55,6 +55,6 @@ class Registers final : public StateMachine {
   size_t size_ = 0;
 };
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_HOST_REGISTERS_H_
+#endif  // QUORATE_BENCH_HOST_REGISTERS_H_

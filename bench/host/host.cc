@@ -1,8 +1,5 @@
-// register_host: a quorum member as a host would embed it, with files, fsync and gRPC between peers, and named
-// registers as its state. Tests kill it, and benchmarks compare it.
-//
-// Exit codes: 0 after SIGTERM or SIGINT; 1 when it could not start; 2 when the node stopped itself. The cause is the
-// last line on standard error.
+#include "host/host.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,22 +7,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "blackbox/host/options.h"
-#include "blackbox/host/server.h"
-#include "blackbox/host/service.h"
-#include "quorate/quorum_node.h"
-#include "quorate/storage_adapters.h"
 #include "quorate/system.h"
-#include "quorate/transport_adapters.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 constexpr absl::Duration kShutdownDeadline = absl::Seconds(5);
@@ -76,14 +65,13 @@ class Ending {
     (void)!::write(fault_, &one, sizeof(one));
   }
 
-  // OK: a signal.
-  absl::Status Wait() {
+  void Wait() {
     pollfd both[] = {{signals_, POLLIN, 0}, {fault_, POLLIN, 0}};
     while (::poll(both, 2, -1) < 0 && errno == EINTR) {
     }
-    return cause();
   }
 
+  // OK: it was a signal.
   absl::Status cause() {
     std::lock_guard<std::mutex> lock(mutex_);
     return cause_;
@@ -125,62 +113,102 @@ QuorumOptions MakeQuorumOptions(const HostOptions& options, const DirectoryIdent
   return quorum;
 }
 
-int Run(const HostOptions& options, Ending* ending) {
-  auto log_sink = std::make_shared<StderrSink>(options.log_debug);
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Host>> Host::Start(const HostOptions& options,
+                                                  std::function<void(absl::Status)> on_fault, const WrapService& wrap) {
+  std::unique_ptr<Host> host(new Host());
+  if (absl::Status opened = host->Open(options, std::move(on_fault)); !opened.ok()) return opened;
+  if (absl::Status serves = host->Serve(options, wrap); !serves.ok()) return serves;
+  return host;
+}
+
+Host::~Host() {
+  if (stopped_ || node_ == nullptr) return;
+  (void)node_->Shutdown(absl::ZeroDuration());
+  if (server_ != nullptr) server_->Stop(absl::ZeroDuration());
+}
+
+absl::Status Host::Open(const HostOptions& options, std::function<void(absl::Status)> on_fault) {
+  log_sink_ = std::make_shared<StderrSink>(options.log_debug);
   FileStorageOptions storage;
   storage.path = options.directory;
   storage.segment_bytes = options.segment_bytes;
-  storage.log_sink = log_sink;
+  storage.log_sink = log_sink_;
   absl::StatusOr<std::unique_ptr<DataDirectory>> directory = DataDirectory::Open(std::move(storage));
-  if (!directory.ok()) return Fail(1, directory.status());
-  absl::StatusOr<Endpoint> self = PeerEndpoint(options, (*directory)->identity());
-  if (!self.ok()) return Fail(1, self.status());
+  if (!directory.ok()) return directory.status();
+  directory_ = *std::move(directory);
+  const absl::StatusOr<Endpoint> self = PeerEndpoint(options, directory_->identity());
+  if (!self.ok()) return self.status();
 
   GrpcListenerOptions listening;
   listening.bind = *self;
-  listening.log_sink = log_sink;
+  listening.log_sink = log_sink_;
   absl::StatusOr<std::unique_ptr<GrpcListener>> listener = GrpcListener::Create(std::move(listening));
-  if (!listener.ok()) return Fail(1, listener.status());
+  if (!listener.ok()) return listener.status();
+  listener_ = *std::move(listener);
 
-  Registers registers;
   QuorumDependencies dependencies;
-  dependencies.log = (*directory)->MakeLogStore();
-  dependencies.election_state = (*directory)->MakeElectionStateStore();
-  dependencies.snapshots = (*directory)->MakeSnapshotStore();
+  if (absl::Status made = MakeStores(options, &dependencies); !made.ok()) return made;
   GrpcTransportOptions transport;
-  transport.listener = listener->get();
-  transport.log_sink = log_sink;
+  transport.listener = listener_.get();
+  transport.log_sink = log_sink_;
   dependencies.transport = NewGrpcTransport(std::move(transport));
-  dependencies.state_machine = &registers;
-  dependencies.log_sink = log_sink;
-  dependencies.on_fault = [ending](absl::Status cause) { ending->Fault(std::move(cause)); };
+  dependencies.state_machine = &registers_;
+  dependencies.log_sink = log_sink_;
+  dependencies.on_fault = std::move(on_fault);
   absl::StatusOr<std::unique_ptr<QuorumNode>> node =
-      QuorumNode::Create(MakeQuorumOptions(options, (*directory)->identity(), *self), std::move(dependencies));
-  if (!node.ok()) return Fail(1, node.status());
+      QuorumNode::Create(MakeQuorumOptions(options, directory_->identity(), *self), std::move(dependencies));
+  if (!node.ok()) return node.status();
+  node_ = *std::move(node);
+  return absl::OkStatus();
+}
 
-  if (absl::Status started = (*listener)->Start(); !started.ok()) return Fail(1, started);
-  if (absl::Status started = (*node)->Start(); !started.ok()) return Fail(1, started);
-  Service service(node->get(), &registers, options.request_timeout);
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options.client_port, &service);
-  if (!server.ok()) return Fail(1, server.status());
+absl::Status Host::MakeStores(const HostOptions& options, QuorumDependencies* dependencies) {
+  if (!options.memory_storage) {
+    dependencies->log = directory_->MakeLogStore();
+    dependencies->election_state = directory_->MakeElectionStateStore();
+    dependencies->snapshots = directory_->MakeSnapshotStore();
+    return absl::OkStatus();
+  }
+  memory_executor_ = ThreadExecutorFactory()->MakeSerial("memory-log");
+  dependencies->log = NewMemoryLogStore(memory_executor_.get());
+  dependencies->election_state = NewMemoryElectionStateStore(memory_executor_.get());
+  dependencies->snapshots = NewMemorySnapshotStore();
+  return absl::OkStatus();
+}
 
-  (void)ending->Wait();
+absl::Status Host::Serve(const HostOptions& options, const WrapService& wrap) {
+  if (absl::Status started = listener_->Start(); !started.ok()) return started;
+  if (absl::Status started = node_->Start(); !started.ok()) return started;
+  service_ = std::make_unique<Service>(node_.get(), &registers_, options.request_timeout);
+  if (wrap != nullptr) wrapped_ = wrap(this);
+  RequestHandler* const handler = wrapped_ != nullptr ? wrapped_.get() : service_.get();
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options.client_port, handler);
+  if (!server.ok()) return server.status();
+  server_ = *std::move(server);
+  return absl::OkStatus();
+}
+
+absl::Status Host::Stop() {
+  stopped_ = true;
   // Answers whatever is under way; then the answers are sent.
-  const absl::Status stopped = (*node)->Shutdown(kShutdownDeadline);
-  (*server)->Stop(absl::Seconds(1));
-  (*listener)->Stop(absl::Seconds(1));
-  if (absl::Status fault = ending->cause(); !fault.ok()) return Fail(2, fault);
+  const absl::Status stopped = node_->Shutdown(kShutdownDeadline);
+  server_->Stop(absl::Seconds(1));
+  listener_->Stop(absl::Seconds(1));
+  return stopped;
+}
+
+int RunHost(const HostOptions& options, const Host::WrapService& wrap) {
+  Ending ending;
+  absl::StatusOr<std::unique_ptr<Host>> host = Host::Start(
+      options, [&ending](absl::Status cause) { ending.Fault(std::move(cause)); }, wrap);
+  if (!host.ok()) return Fail(1, host.status());
+  ending.Wait();
+  const absl::Status stopped = (*host)->Stop();
+  if (absl::Status fault = ending.cause(); !fault.ok()) return Fail(2, fault);
   if (!stopped.ok()) absl::FPrintF(stderr, "stopped without handing over: %s\n", stopped.message());
   return 0;
 }
 
-}  // namespace
-}  // namespace quorate::blackbox
-
-int main(int argc, char** argv) {
-  int exit_code = 0;
-  const auto options = quorate::blackbox::ParseOptions(argc, argv, &exit_code);
-  if (!options) return exit_code;
-  quorate::blackbox::Ending ending;
-  return quorate::blackbox::Run(*options, &ending);
-}
+}  // namespace quorate::host

@@ -4,18 +4,18 @@
 // applied between the barrier and the look, and no lock is needed.
 //
 // Thread-safe after Attach.
-#ifndef QUORATE_TESTS_BLACKBOX_HOST_SERVICE_H_
-#define QUORATE_TESTS_BLACKBOX_HOST_SERVICE_H_
+#ifndef QUORATE_BENCH_HOST_SERVICE_H_
+#define QUORATE_BENCH_HOST_SERVICE_H_
 
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "blackbox/host/connection.h"
-#include "blackbox/host/registers.h"
+#include "host/connection.h"
+#include "host/registers.h"
 #include "quorate/quorum_node.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 class Service final : public RequestHandler {
  public:
@@ -36,6 +36,6 @@ class Service final : public RequestHandler {
   const absl::Duration timeout_;
 };
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_HOST_SERVICE_H_
+#endif  // QUORATE_BENCH_HOST_SERVICE_H_

@@ -1,6 +1,6 @@
 // What a register host is told on its command line.
-#ifndef QUORATE_TESTS_BLACKBOX_HOST_OPTIONS_H_
-#define QUORATE_TESTS_BLACKBOX_HOST_OPTIONS_H_
+#ifndef QUORATE_BENCH_HOST_OPTIONS_H_
+#define QUORATE_BENCH_HOST_OPTIONS_H_
 
 #include <cstdint>
 #include <optional>
@@ -10,7 +10,7 @@
 #include "quorate/quorum_types.h"
 #include "quorate/types.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 struct HostOptions {
   std::string directory;  // formatted; says who this node is, and with whom it began
@@ -21,6 +21,7 @@ struct HostOptions {
   bool auto_join = false;
   uint64_t segment_bytes = 0;
   size_t tail_cache_bytes = 0;
+  bool memory_storage = false;  // the log is in memory only, nothing survives; the directory is still needed
   SnapshotPolicy snapshots;
   QuorumTimeouts timeouts;
   absl::Duration request_timeout;
@@ -30,6 +31,6 @@ struct HostOptions {
 // On a mistake, or when asked for help: says so, and sets the exit code.
 std::optional<HostOptions> ParseOptions(int argc, char** argv, int* exit_code);
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_HOST_OPTIONS_H_
+#endif  // QUORATE_BENCH_HOST_OPTIONS_H_

@@ -1,8 +1,8 @@
 // The clients' port of a register host: one thread that waits for all its sockets and passes requests on in place.
 //
 // Threads: Start and Stop are the owner's, not from a handler. The handler is called on the server's thread.
-#ifndef QUORATE_TESTS_BLACKBOX_HOST_SERVER_H_
-#define QUORATE_TESTS_BLACKBOX_HOST_SERVER_H_
+#ifndef QUORATE_BENCH_HOST_SERVER_H_
+#define QUORATE_BENCH_HOST_SERVER_H_
 
 #include <cstdint>
 #include <map>
@@ -13,9 +13,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "blackbox/host/connection.h"
+#include "host/connection.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 class Server {
  public:
@@ -50,6 +50,6 @@ class Server {
   std::thread thread_;
 };
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_HOST_SERVER_H_
+#endif  // QUORATE_BENCH_HOST_SERVER_H_

@@ -9,8 +9,8 @@
 // read from this client until half is gone, so that a client that doesn't read is its own problem.
 //
 // Threads: Receive, Flush, TakeNoMore and events() are the server thread's; Respond is anybody's.
-#ifndef QUORATE_TESTS_BLACKBOX_HOST_CONNECTION_H_
-#define QUORATE_TESTS_BLACKBOX_HOST_CONNECTION_H_
+#ifndef QUORATE_BENCH_HOST_CONNECTION_H_
+#define QUORATE_BENCH_HOST_CONNECTION_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -21,9 +21,9 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
-#include "blackbox/host/protocol.h"
+#include "host/protocol.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 
 class Connection;
 using ConnectionPtr = std::shared_ptr<Connection>;
@@ -99,6 +99,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool closed_ = false;
 };
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host
 
-#endif  // QUORATE_TESTS_BLACKBOX_HOST_CONNECTION_H_
+#endif  // QUORATE_BENCH_HOST_CONNECTION_H_

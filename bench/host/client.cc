@@ -1,4 +1,4 @@
-#include "blackbox/client.h"
+#include "host/client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "quorate/system.h"
 
-namespace quorate::blackbox {
+namespace quorate::host {
 namespace {
 
 constexpr absl::Duration kSendLimit = absl::Seconds(5);
@@ -108,4 +108,4 @@ std::optional<Answer> Client::Call(const Command& command, absl::Duration limit)
   return std::nullopt;
 }
 
-}  // namespace quorate::blackbox
+}  // namespace quorate::host

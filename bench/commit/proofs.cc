@@ -1,0 +1,111 @@
+#include "proofs.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client_load.h"
+#include "quorate/testing/linearizability.h"
+#include "support/wait.h"
+
+namespace quorate::bench {
+namespace {
+
+// The count of a system call in the table of `strace -c -U calls,name`.
+uint64_t CountOf(const std::string& table, absl::string_view call) {
+  for (const absl::string_view line : absl::StrSplit(table, '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    uint64_t count = 0;
+    if (words.size() == 2 && words[1] == call && absl::SimpleAtoi(words[0], &count)) return count;
+  }
+  return 0;
+}
+
+}  // namespace
+
+absl::Status CheckHistory(const Settings& settings, const LoadSpec& load, Results* results) {
+  absl::StatusOr<RunningCluster> running = StartCluster(settings);
+  if (!running.ok()) return running.status();
+  LoadSpec write = load;
+  write.record = true;
+  LoadSpec read = write;
+  read.read = true;
+  read.callers = std::max(1, load.callers / 4);
+  std::vector<std::pair<LoadSpec, int>> loads = {{write, running->cluster->client_port(running->leader)}};
+  for (int id = 1; id <= running->cluster->nodes(); ++id) {
+    read.seed = static_cast<uint64_t>(id) + 1;
+    loads.emplace_back(read, running->cluster->client_port(id));
+  }
+  std::vector<absl::StatusOr<LoadResult>> seen(loads.size(), absl::UnknownError("never ran"));
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < loads.size(); ++i) {
+    threads.emplace_back([&loads, &seen, i] { seen[i] = RunClientLoad(loads[i].first, loads[i].second); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<testing::Operation> history;
+  uint64_t failed = 0;
+  for (absl::StatusOr<LoadResult>& one : seen) {
+    if (!one.ok()) return one.status();
+    failed += one->failed;
+    std::move(one->history.begin(), one->history.end(), std::back_inserter(history));
+  }
+  const testing::LinearizabilityVerdict verdict = testing::CheckLinearizable(history, testing::RegisterModel());
+  if (!verdict.decided) return absl::InternalError("the search for an order of the history was given up");
+  if (!verdict.linearizable) return absl::InternalError(absl::StrCat("NOT LINEARIZABLE: ", verdict.explanation));
+  results->tables.push_back(
+      {"check",
+       "The history of writers at the leader and readers at all nodes",
+       {"callers", "writes and reads", "refused", "verdict"},
+       {{absl::StrCat(write.callers, " + 3 x ", read.callers), history.size(), failed, "linearizable"}}});
+  results->figures["commit.check.operations"] = static_cast<double>(history.size());
+  return absl::OkStatus();
+}
+
+absl::Status CountSyncs(const Settings& settings, const LoadSpec& load, Results* results) {
+  const testing::CommandOutput strace = testing::RunCommand({"/usr/bin/strace", "-V"});
+  if (strace.exit_code != 0) {
+    results->notes.push_back("strace isn't installed (apt-get install strace): the syncs were not counted");
+    return absl::OkStatus();
+  }
+  absl::StatusOr<RunningCluster> running = StartCluster(
+      settings, {"/usr/bin/strace", "-D", "-f", "-q", "-c", "-U", "calls,name", "-e", "trace=fdatasync,fsync"});
+  if (!running.ok()) return running.status();
+  Cluster& cluster = *running->cluster;
+  absl::StatusOr<LoadResult> result = RunClientLoad(load, cluster.client_port(running->leader));
+  if (!result.ok()) return result.status();
+  // The tracer writes its table when its node has ended, into the node's log.
+  std::vector<uint64_t> counts;
+  for (int id = 1; id <= cluster.nodes(); ++id) {
+    const pid_t pid = cluster.pid(id);
+    if (absl::Status stopped = cluster.Stop(id); !stopped.ok()) return stopped;
+    std::string table;
+    testing::WaitUntil(
+        [&] {
+          table = testing::ReadText(cluster.log(id));
+          return CountOf(table, "total") > 0;
+        },
+        absl::Seconds(10));
+    if (CountOf(table, "total") == 0) return absl::InternalError(absl::StrCat("strace said nothing of process ", pid));
+    counts.push_back(CountOf(table, "fdatasync"));
+  }
+  Table table{"syncs", "fdatasync calls of each node, one caller at a time", {"", "calls", "for each commit"}, {}};
+  const auto commits = static_cast<double>(result->succeeded);
+  table.rows.push_back({"acknowledged", result->succeeded, 1.0});
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const bool leads = static_cast<int>(i) + 1 == running->leader;
+    table.rows.push_back({absl::StrCat("node ", i + 1, leads ? ", the leader" : ""), counts[i],
+                          static_cast<double>(counts[i]) / commits});
+  }
+  results->tables.push_back(std::move(table));
+  std::sort(counts.begin(), counts.end());
+  const uint64_t majority = counts[counts.size() / 2];  // so many at least on a majority
+  results->figures["commit.syncs_on_majority_per_commit"] = static_cast<double>(majority) / commits;
+  if (majority >= result->succeeded) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(
+      result->succeeded, " commits were acknowledged one by one, but a majority made ", "only ", majority, " syncs"));
+}
+
+}  // namespace quorate::bench
