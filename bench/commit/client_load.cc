@@ -52,6 +52,9 @@ class ClientLoad {
 
  private:
   [[nodiscard]] bool open_loop() const { return spec_.rate > 0; }
+  [[nodiscard]] bool BeganAll(Instant now) const {
+    return now >= meter_.end() || (spec_.calls_max > 0 && begun_ >= spec_.calls_max);
+  }
   [[nodiscard]] Instant DueAt(uint64_t call) const {
     return Instant::FromNanos(start_.nanos() + static_cast<int64_t>(static_cast<double>(call) * 1e9 / spec_.rate));
   }
@@ -126,8 +129,7 @@ void ClientLoad::Begin(size_t id, Instant called) {
 
 // Begins what is due, as far as there is room.
 void ClientLoad::BeginDue(Instant now) {
-  if (now >= meter_.end()) return;
-  while (!idle_.empty() && (!open_loop() || DueAt(begun_) <= now)) {
+  while (!idle_.empty() && !BeganAll(now) && (!open_loop() || DueAt(begun_) <= now)) {
     const size_t id = idle_.back();
     idle_.pop_back();
     Begin(id, open_loop() ? DueAt(begun_) : now);
@@ -142,7 +144,7 @@ absl::Status ClientLoad::Run() {
       if (connection->wants_out || connection->out.empty()) continue;
       if (absl::Status sent = Send(*connection); !sent.ok()) return sent;
     }
-    if (now >= meter_.end() && idle_.size() == calls_.size()) return absl::OkStatus();
+    if (BeganAll(now) && idle_.size() == calls_.size()) return absl::OkStatus();
     if (meter_.failed() > kFailuresMax) return absl::OkStatus();
     if (absl::Status waited = Wait(now); !waited.ok()) return waited;
   }
@@ -151,7 +153,7 @@ absl::Status ClientLoad::Run() {
 absl::Status ClientLoad::Wait(Instant now) {
   // Calls of an open loop begin to the microsecond, so not with the milliseconds of epoll_wait.
   absl::Duration limit = absl::Milliseconds(100);
-  if (open_loop() && !idle_.empty() && now < meter_.end()) {
+  if (open_loop() && !idle_.empty() && !BeganAll(now)) {
     limit = std::clamp(DueAt(begun_) - now, absl::ZeroDuration(), limit);
   }
   const timespec timeout = absl::ToTimespec(limit);

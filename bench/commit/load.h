@@ -28,9 +28,10 @@ struct LoadSpec {
   bool read = false;    // linearizable reads instead of writes
   bool threads = true;  // in the leader's process: each caller is a thread that waits; else few threads never wait
   int64_t value_bytes = 100;
-  int64_t keys = 1000;   // chosen at random
-  double seconds = 1;    // what is measured
-  double warm_up = 0.3;  // what comes before
+  int64_t keys = 1000;     // chosen at random
+  double seconds = 1;      // what is measured
+  double warm_up = 0.3;    // what comes before
+  uint64_t calls_max = 0;  // clients end after so many calls, if they are not done before; 0: no bound
   uint64_t seed = 1;
   int connections = 4;  // of clients; each carries callers / connections of them
   bool record = false;  // clients keep the history

@@ -22,6 +22,12 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 
 Uuid NewUuid() { return {SystemRandom()->Next(), SystemRandom()->Next()}; }
 
+absl::StatusOr<std::vector<int>> Ports(int count) {
+  std::vector<int> ports = testing::FreePorts(count);
+  if (ports.size() == static_cast<size_t>(count)) return ports;
+  return absl::UnavailableError("there are not enough free ports on loopback; does another benchmark run?");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Create(ClusterOptions options) {
@@ -50,44 +56,60 @@ Cluster::~Cluster() {
 }
 
 absl::Status Cluster::Format() {
-  ports_ = testing::FreePorts(2 * options_.nodes);
-  if (ports_.size() != static_cast<size_t>(2 * options_.nodes)) {
-    return absl::UnavailableError("there are not enough free ports on loopback; does another benchmark run?");
-  }
+  const absl::StatusOr<std::vector<int>> ports = Ports(2 * options_.nodes);
+  if (!ports.ok()) return ports.status();
   cluster_id_ = ClusterId(NewUuid());
   for (int id = 1; id <= options_.nodes; ++id) {
+    client_ports_[id] = (*ports)[static_cast<size_t>(id - 1)];
     Voter voter;
     voter.key = {NodeId(id), DirectoryId(NewUuid())};
-    const int port = ports_[static_cast<size_t>(options_.nodes + id - 1)];
+    const int port = (*ports)[static_cast<size_t>(options_.nodes + id - 1)];
     voter.endpoints = {{"CONTROLLER", "127.0.0.1", static_cast<uint16_t>(port)}};
     voters_.push_back(std::move(voter));
   }
   for (const Voter& voter : voters_) {
-    if (absl::Status formatted = FormatOne(voter); !formatted.ok()) return formatted;
+    const absl::Status formatted = FormatDirectory(PosixFileSystem(), directory(voter.key.id.value()),
+                                                   {.cluster_id = cluster_id_,
+                                                    .node_id = voter.key.id,
+                                                    .directory_id = voter.key.directory,
+                                                    .initial_voters = voters_});
+    if (!formatted.ok()) return formatted;
   }
   return absl::OkStatus();
-}
-
-absl::Status Cluster::FormatOne(const Voter& voter) const {
-  return FormatDirectory(PosixFileSystem(), directory(voter.key.id.value()),
-                         {.cluster_id = cluster_id_,
-                          .node_id = voter.key.id,
-                          .directory_id = voter.key.directory,
-                          .initial_voters = voters_});
 }
 
 std::string Cluster::directory(int id) const { return absl::StrCat(root_, "/node-", id); }
 std::string Cluster::log(int id) const { return absl::StrCat(root_, "/node-", id, ".log"); }
 
-absl::Status Cluster::Start(int id, const std::vector<std::string>& wrapper) {
-  std::vector<std::string> args = wrapper;
+absl::Status Cluster::Start(int id, const std::vector<std::string>& wrapper) { return Launch(id, wrapper); }
+
+absl::Status Cluster::Launch(int id, std::vector<std::string> wrapper, const std::vector<std::string>& flags) {
+  std::vector<std::string> args = std::move(wrapper);
   args.insert(args.end(), options_.command.begin(), options_.command.end());
   args.insert(args.end(), {"--directory", directory(id), "--client-port", absl::StrCat(client_port(id))});
+  args.insert(args.end(), flags.begin(), flags.end());
   std::unique_ptr<testing::Process> process = testing::Process::Start(args, log(id));
   if (process == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("can't start ", args.front()));
   CleanUpProcess(process->pid());
   processes_[id] = std::move(process);
   return absl::OkStatus();
+}
+
+absl::StatusOr<int> Cluster::StartObserver() {
+  const absl::StatusOr<std::vector<int>> ports = Ports(2);
+  if (!ports.ok()) return ports.status();
+  const int id = static_cast<int>(client_ports_.size()) + 1;
+  client_ports_[id] = ports->front();
+  const absl::Status formatted = FormatDirectory(
+      PosixFileSystem(), directory(id),
+      {.cluster_id = cluster_id_, .node_id = NodeId(id), .directory_id = DirectoryId(NewUuid()), .initial_voters = {}});
+  if (!formatted.ok()) return formatted;
+  std::vector<std::string> flags = {"--listen", absl::StrCat("127.0.0.1:", ports->back())};
+  for (const Voter& voter : voters_) {
+    flags.insert(flags.end(), {"--bootstrap-server", voter.endpoints.front().Address()});
+  }
+  if (absl::Status launched = Launch(id, {}, flags); !launched.ok()) return launched;
+  return id;
 }
 
 absl::Status Cluster::StartAll() {
@@ -111,13 +133,6 @@ absl::Status Cluster::Stop(int id) {
   Kill(id);
   if (end && end->signal == 0 && end->exit_code == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("node ", id, " did not stop in order: ", testing::ReadText(log(id))));
-}
-
-absl::Status Cluster::Reformat(int id) {
-  std::error_code error;
-  std::filesystem::remove_all(directory(id), error);
-  if (error) return absl::InternalError(absl::StrCat("can't remove ", directory(id), ": ", error.message()));
-  return FormatOne(voters_[static_cast<size_t>(id - 1)]);
 }
 
 absl::StatusOr<std::map<std::string, std::string>> Cluster::StatusOf(int id) {

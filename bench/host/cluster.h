@@ -35,7 +35,7 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
 
   [[nodiscard]] int nodes() const { return options_.nodes; }
-  [[nodiscard]] int client_port(int id) const { return ports_[static_cast<size_t>(id - 1)]; }
+  [[nodiscard]] int client_port(int id) const { return client_ports_.at(id); }
   [[nodiscard]] std::string directory(int id) const;
   [[nodiscard]] std::string log(int id) const;
   [[nodiscard]] pid_t pid(int id) const { return processes_.at(id)->pid(); }
@@ -47,27 +47,27 @@ class Cluster {
   void Kill(int id);
   // SIGTERM, and gone.
   absl::Status Stop(int id);
-  // Empties the node's directory and formats it again, as the same replica. It must not run.
-  absl::Status Reformat(int id);
+  // Starts one more node, with an empty disk, that follows without a vote, and returns its id.
+  absl::StatusOr<int> StartObserver();
 
   // Of one host, by name; fails when it doesn't answer.
   absl::StatusOr<std::map<std::string, std::string>> StatusOf(int id);
   // Waits until a running host leads and a write through it is acknowledged.
   absl::StatusOr<int> WaitForLeader(absl::Duration limit = absl::Seconds(30));
-  // Of all hosts together.
+  // Of all hosts that were started, together.
   absl::StatusOr<Usage> TotalUsage() const;
 
  private:
   explicit Cluster(ClusterOptions options) : options_(std::move(options)) {}
   absl::Status Format();
-  absl::Status FormatOne(const Voter& voter) const;
+  absl::Status Launch(int id, std::vector<std::string> wrapper, const std::vector<std::string>& flags = {});
   [[nodiscard]] bool Writes(int id) const;
   // The end of what the processes said that don't run.
   [[nodiscard]] std::string LastWords() const;
 
   const ClusterOptions options_;
   std::string root_;
-  std::vector<int> ports_;
+  std::map<int, int> client_ports_;
   ClusterId cluster_id_;
   std::vector<Voter> voters_;
   std::map<int, std::unique_ptr<testing::Process>> processes_;
