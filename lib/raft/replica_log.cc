@@ -87,7 +87,10 @@ void ReplicaLog::ResetTo(LogPosition start, const RecoveredState::VotersAt& vote
 }
 
 bool ReplicaLog::Durable(Offset durable_end, uint64_t generation) {
-  if (generation != generation_) return false;
+  if (generation != generation_) {
+    QUORATE_MARK("C-25");  // F-D13: of a log that was cut meanwhile
+    return false;
+  }
   const Offset reached = std::min(durable_end, end_);
   if (reached <= durable_end_) return false;
   durable_end_ = reached;

@@ -175,7 +175,7 @@ void Cluster::StartAgain(int index, absl::Duration after) {
 
 void Cluster::Start(int index) {
   Node& node = At(index);
-  if (node.up) return;
+  if (node.up || node.gone) return;
   if (node.dying) return StartAgain(index, absl::Microseconds(1));
   node.up = true;
   ++node.life;

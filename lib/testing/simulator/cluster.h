@@ -65,6 +65,7 @@ class Cluster {
     std::string excuse;
     std::optional<Rot> rot;
     bool lost = false;           // its disk went back in time: nothing more is expected of it
+    bool gone = false;           // it never comes back
     uint64_t crash_at_send = 0;  // the n-th from now; 0: none
     bool crash_after_send = false;
   };
@@ -97,6 +98,8 @@ class Cluster {
   void Pause(int node);
   void Resume(int node);
   void StartAgain(int node, absl::Duration after);
+  // Loses its power, and is never seen again.
+  void LoseForGood(int node, bool announced);
   // An empty disk, formatted anew: another replica. The process must be down.
   void ReplaceDisk(int node);
   // What a start of `node` would open.

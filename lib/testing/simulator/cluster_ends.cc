@@ -47,6 +47,11 @@ void Cluster::Kill(int index, Survival survival, bool announced, std::optional<a
   }
 }
 
+void Cluster::LoseForGood(int index, bool announced) {
+  Kill(index, Survival::kRandom, announced, std::nullopt);
+  At(index).gone = true;
+}
+
 void Cluster::Bury(Node* node) {
   node->machine.Resume();
   node->files.SetHook(nullptr);

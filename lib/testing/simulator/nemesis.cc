@@ -45,7 +45,7 @@ void Nemesis::Do(const FaultAction& fault) {
   if (node < 0 && !aims) return;
   const bool done = aims ? DoToProcess(fault, node) || DoToNetwork(fault, node)
                          : DoToProcess(fault, node) || DoToNetwork(fault, node) || DoToDisk(fault, node) ||
-                               DoToClock(fault, node) || DoToQuorum(fault, node);
+                               DoToClock(fault, node) || DoToQuorum(fault, node) || DoPlot(fault, node);
   if (!done) return;
   ++done_[static_cast<size_t>(fault.kind)];
   cluster_->Trace(node, absl::StrCat("fault ", ToString(fault.kind), " a=", fault.a, " b=", fault.b));

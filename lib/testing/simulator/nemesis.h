@@ -12,6 +12,7 @@
 #define QUORATE_TESTING_SIMULATOR_NEMESIS_H_
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -33,6 +34,9 @@ class Nemesis {
   // `node`'s process is buried; its disk lies open.
   void OnBurial(int node);
 
+  // So many proposals of clients are made at this node now.
+  std::function<void(int node, int64_t calls)> flood;
+
   [[nodiscard]] const std::array<uint64_t, kFaultKinds>& done() const { return done_; }
 
  private:
@@ -41,6 +45,11 @@ class Nemesis {
     Moment moment = Moment::kAppends;
     Blow blow = Blow::kPowerLoss;
     bool armed = true;
+  };
+  struct LastWord {
+    int leader = 0;
+    uint64_t life = 0;
+    Offset record;  // of the voters that it let in
   };
   struct Plot {  // for a machine that is about to be buried
     std::optional<FaultKind> kind;
@@ -61,6 +70,15 @@ class Nemesis {
   bool MayLose(int node);
   bool CanDoWithout(int node, int leader);
   void StrikeNow(int node, Blow blow);
+  // nemesis_plots.cc
+  bool DoPlot(const FaultAction& fault, int node);
+  void Isolate(int node, int64_t milliseconds);
+  bool Blackout(const FaultAction& fault, int node);
+  bool Forsake(const FaultAction& fault, int node);
+  bool TellFalseHistory(int node);
+  void KeepFromNewcomer(int leader);
+  void DieAfterLastWord(int leader);
+  bool OthersAreEnough(int index);
   int Resolve(int node);
   void After(int64_t milliseconds, int node, Task task);
 
@@ -69,6 +87,7 @@ class Nemesis {
   Xoshiro random_;
   bool ended_ = false;
   std::vector<Strike> strikes_;
+  std::optional<LastWord> last_word_;
   std::vector<Plot> plots_;
   std::vector<std::optional<SimDisk>> old_disks_;  // by node
   std::vector<std::optional<ElectionState>> old_votes_;

@@ -67,7 +67,7 @@ bool Nemesis::CanDoWithout(int index, int leader) {
     const Cluster::Node& node = cluster_->At(voter.key.id.value());
     ++left;
     // One that never leads may end up with the longest log, and then nobody would.
-    sound += node.key == voter.key && !node.lost && node.priority != kPriorityNever ? 1 : 0;
+    sound += node.key == voter.key && !node.lost && !node.gone && node.priority != kPriorityNever ? 1 : 0;
   }
   return sound > left / 2;
 }
@@ -102,6 +102,7 @@ bool Nemesis::ChangeVoters(FaultKind kind, int index) {
 // Called from inside of the core's driver: what hurts comes with the next event, at the same moment of time.
 void Nemesis::OnMoment(int index, Moment moment) {
   if (ended_) return;
+  if (moment == Moment::kCommits) DieAfterLastWord(index);
   for (Strike& strike : strikes_) {
     if (!strike.armed || strike.moment != moment) continue;
     if (strike.node >= 0 ? strike.node != index : false) continue;
@@ -118,6 +119,7 @@ void Nemesis::StrikeNow(int index, Blow blow) {
     return cluster_->Kill(index, Survival::kRandom, announced,
                           absl::Milliseconds(1 + static_cast<int64_t>(random_.Below(500))));
   }
+  if (blow == Blow::kLastWord) return KeepFromNewcomer(index);
   After(0, index, [this, index, blow] {
     const auto length = static_cast<int64_t>(1 + random_.Below(static_cast<uint64_t>(plan_.config.fetch_timeout) * 4));
     switch (blow) {
@@ -140,6 +142,9 @@ void Nemesis::StrikeNow(int index, Blow blow) {
           CutFor(index, peer, length);
           if (blow == Blow::kIsolate) CutFor(peer, index, length);
         }
+        return;
+      case Blow::kLastWord:
+        return;
     }
   });
 }

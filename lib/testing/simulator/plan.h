@@ -106,8 +106,13 @@ enum class FaultKind : uint8_t {
   kRemoveVoter,  // the node is no longer a voter; b: as above
   kFalseLeader,  // it is told, by another voter, that that one leads: two leaders in one epoch (F-N17)
   kReplaceDisk,  // its disk is replaced by an empty one: a new replica
+  // Plots: several blows that belong together (nemesis_plots.cc).
+  kBlackout,      // the node is cut off for a; then the power goes everywhere else, for b
+  kForsake,       // the leader is cut off for a with b proposals, and the others go on and take snapshots
+  kFalseHistory,  // it is told, in its leader's name, that its log parts from that one's below what is committed
+                  // (F-N17)
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kReplaceDisk) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kFalseHistory) + 1;
 absl::string_view ToString(FaultKind kind);
 
 // When a targeted fault strikes: the nemesis may look inside.
@@ -122,8 +127,16 @@ enum class Moment : uint8_t {
   kChangesVoters,
 };
 inline constexpr int kMoments = static_cast<int>(Moment::kChangesVoters) + 1;
-enum class Blow : uint8_t { kPowerLoss, kPause, kIsolate, kMute, kChangeVoters };
-inline constexpr int kBlows = static_cast<int>(Blow::kChangeVoters) + 1;
+enum class Blow : uint8_t {
+  kPowerLoss,
+  kPause,
+  kIsolate,
+  kMute,
+  kChangeVoters,
+  // A leader that lets somebody vote: that one doesn't hear of it, and when it is committed the leader dies for good.
+  kLastWord,
+};
+inline constexpr int kBlows = static_cast<int>(Blow::kLastWord) + 1;
 
 // Whom: a node's number from 0, or who fits when it happens.
 inline constexpr int kTheLeader = -1;

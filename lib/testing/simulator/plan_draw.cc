@@ -148,13 +148,22 @@ void AddFault(Lots* lots, const SimulationConfig& config, FaultKind kind, int64_
     case FaultKind::kRemoveVoter:
       // And something befalls the leader while the new set is only in its log.
       if (lots->Half()) {
-        out->push_back({at, FaultKind::kStrike, kTheLeader, static_cast<int64_t>(Moment::kChangesVoters),
-                        lots->Between(0, kBlows - 2)});
+        const bool dies = config.minority_dead != 0 && lots->Half();
+        const int64_t blow = dies ? static_cast<int64_t>(Blow::kLastWord) : lots->Between(0, kBlows - 3);
+        out->push_back({at, FaultKind::kStrike, kTheLeader, static_cast<int64_t>(Moment::kChangesVoters), blow});
       }
       break;
     case FaultKind::kReplaceDisk:
       // Its operator forgets that the old disk has to go first (M-37).
       if (lots->Half()) out->push_back({at + fault.a * 2, FaultKind::kAddVoter, fault.node, 0, 0});
+      break;
+    case FaultKind::kBlackout:
+      fault.b = Length(lots, config);
+      break;
+    case FaultKind::kForsake:
+      fault.node = kTheLeader;
+      fault.a = (config.fetch_timeout + config.election_timeout) * lots->Between(3, 8);
+      fault.b = lots->Magnitude(16, 512);
       break;
     case FaultKind::kWallJump:
       fault.a = lots->OneOf<int64_t>({-1'577'836'800, 2'700'000'000, -3'600, 3'600, 1});

@@ -65,6 +65,7 @@ struct Replica {
   std::optional<Epoch> leads;  // the epoch that it was seen to lead
   uint64_t truncations = 0;
   IncarnationId incarnation;         // as it signs its messages
+  uint64_t session = 0;              // of its latest fetch
   const raft::Core* core = nullptr;  // null until its first step, and after its end
   absl::Duration fetch_timeout;
   uint8_t priority = kPriorityDefault;

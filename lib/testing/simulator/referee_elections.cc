@@ -126,6 +126,7 @@ void Referee::Sends(int node, const Message& message) {
     replica.asked_votes[message.request_id] = ask->log_end;
     if (replica.asked_votes.size() > 100) replica.asked_votes.erase(replica.asked_votes.begin());
   } else if (const auto* fetch = std::get_if<FetchRequest>(&message.body)) {
+    replica.session = fetch->session;
     if (fetch->durable_end > replica.on_disk) {
       Fail("I-12", absl::StrCat("node ", node, " acknowledges offset ", fetch->durable_end.value(),
                                 ", its disk has its log up to ", replica.on_disk.value()));

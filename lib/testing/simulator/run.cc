@@ -38,6 +38,10 @@ class OneRun {
       clients_.NodeBuried(node);
       nemesis_.OnBurial(node);
     };
+    nemesis_.flood = [this](int node, int64_t calls) {
+      const absl::Duration timeout = absl::Milliseconds(plan_.config.call_timeout);
+      for (; calls > 0; --calls) (void)clients_.Call(node, ClientCall::Kind::kPropose, timeout);
+    };
     referee_.on_moment = [this](int node, Moment moment) { nemesis_.OnMoment(node, moment); };
   }
 
@@ -94,7 +98,7 @@ class OneRun {
   }
 
   // Of those that are expected to take part.
-  [[nodiscard]] bool IsCore(int node) { return !cluster_.At(node).lost && !dead_.contains(node); }
+  [[nodiscard]] bool IsCore(int node) { return !cluster_.At(node).lost && !cluster_.At(node).gone; }
 
   // P5: a majority is enough. Whose death the others can do without is up to the set in force now.
   void BuryAMinority() {
@@ -103,12 +107,14 @@ class OneRun {
     if (cluster_.At(leader).process->Describe().voter_change.has_value()) return;
     std::set<ReplicaKey> keys;
     for (int i = 0; i < cluster_.size(); ++i) {
+      if (cluster_.At(i).gone) keys.insert(cluster_.At(i).key);
+    }
+    for (int i = 0; i < cluster_.size(); ++i) {
       const Cluster::Node& node = cluster_.At(i);
       if (!node.up || i == leader) continue;
       keys.insert(node.key);
       if (referee_.CommittedIsSafeWithout(keys)) {
-        cluster_.Kill(i, Survival::kRandom, false, std::nullopt);
-        dead_.insert(i);
+        cluster_.LoseForGood(i, /*announced=*/false);
       } else {
         keys.erase(node.key);
       }
@@ -152,7 +158,7 @@ class OneRun {
     clients_.Stop();
     hooks_.StopBuggify();
     for (int i = 0; i < cluster_.size(); ++i) {
-      if (!cluster_.At(i).up && !dead_.contains(i)) cluster_.StartAgain(i, absl::Milliseconds(1));
+      if (!cluster_.At(i).up && !cluster_.At(i).gone) cluster_.StartAgain(i, absl::Milliseconds(1));
     }
     const absl::Duration time = HealTime(plan_.config.timeout_spread) + absl::Milliseconds(500);
     const Instant end = scheduler_.now() + time;
@@ -194,7 +200,11 @@ class OneRun {
   }
 
   void StayQuiet() {
-    // What is still on its way from before - a late duplicate may take two minutes - has no part in this.
+    // What is still on its way from before - a late duplicate may take two minutes - has no part in this. A connection
+    // whose end is noticed only now may cost somebody the sight of its leader for a moment.
+    if (!RunUntil([&] { return AgreedLeader() >= 0; }, HealTime(1))) {
+      return referee_.Fail("I-26", absl::StrCat("the leader that all agreed on was lost again", Who()));
+    }
     const int leader = AgreedLeader();
     const Epoch epoch = referee_.newest_epoch();
     quiet_ = true;
@@ -279,7 +289,6 @@ class OneRun {
   Nemesis nemesis_;
   Xoshiro audits_;
   bool quiet_ = false;
-  std::set<int> dead_;  // for good
 };
 
 }  // namespace
