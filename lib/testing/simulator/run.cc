@@ -40,7 +40,8 @@ class OneRun {
     };
     nemesis_.flood = [this](int node, int64_t calls) {
       const absl::Duration timeout = absl::Milliseconds(plan_.config.call_timeout);
-      for (; calls > 0; --calls) (void)clients_.Call(node, ClientCall::Kind::kPropose, timeout);
+      // The first of them may be what kills it.
+      for (; calls > 0 && cluster_.At(node).up; --calls) (void)clients_.Call(node, ClientCall::Kind::kPropose, timeout);
     };
     referee_.on_moment = [this](int node, Moment moment) { nemesis_.OnMoment(node, moment); };
   }
