@@ -137,6 +137,7 @@ class Engine final : private PeerHandler {
  private:
   static constexpr int kChunksInFlight = 4;
   static constexpr size_t kChunkBytes = 1u << 20;
+  static constexpr int kServingFetches = 5;  // fetch timeouts for which a follower that asked for a piece counts
 
   // PeerHandler, on transport threads.
   void OnMessage(Message message) override;

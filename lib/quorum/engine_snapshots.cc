@@ -27,6 +27,10 @@ bool Engine::MayTakeSnapshot() const {
 }
 
 void Engine::AdvanceSnapshots() {
+  // Between two questions a follower writes a piece, which its disk may hold up for a while.
+  const std::optional<Instant> asked_at = core_->snapshot_asked_at();
+  snapshot_schedule_.ServingUntil(asked_at.has_value() ? *asked_at + kServingFetches * options_.timeouts.fetch
+                                                       : Instant());
   if (!MayTakeSnapshot() || !snapshot_schedule_.IsDue(Now())) return;
   snapshot_schedule_.Begin();
   capture_end_ = Offset(INT64_MAX);
@@ -79,7 +83,7 @@ void Engine::OnSnapshotWritten(absl::StatusOr<SnapshotInfo> written) {
   if (!fault_.ok()) return;
   if (core_->snapshot().end >= capture_end_) {
     // A newer one came from the leader while this one was being written.
-    if (written.ok()) snapshots_->Remove(written->id);
+    if (written.ok() && written->id != core_->snapshot()) snapshots_->Remove(written->id);
     return snapshot_schedule_.Succeed(Now(), core_->snapshot());
   }
   if (!written.ok()) {

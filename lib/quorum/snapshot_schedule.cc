@@ -8,6 +8,12 @@
 #include "quorate/status.h"
 
 namespace quorate::quorum {
+namespace {
+
+// As good as never, and far from the end of what an Instant can say.
+constexpr absl::Duration kIntervalMax = absl::Hours(24 * 365 * 10);
+
+}  // namespace
 
 void SnapshotSchedule::Request(Instant now, SnapshotDone done) {
   absl::Status refusal = disabled_;
@@ -21,9 +27,14 @@ void SnapshotSchedule::Request(Instant now, SnapshotDone done) {
 
 bool SnapshotSchedule::WantedByPolicy(Instant now) const {
   if (bytes_ == 0) return false;  // it would stand for what the last one stands for
-  if (policy_.log_bytes > 0 && bytes_ >= policy_.log_bytes) return true;
-  if (policy_.interval > absl::ZeroDuration() && now >= last_ + policy_.interval) return true;
-  return QUORATE_BUGGIFY("early-snapshot");
+  return now >= DueAt(now < serving_until_ ? kPatience : 1) || QUORATE_BUGGIFY("early-snapshot");
+}
+
+Instant SnapshotSchedule::DueAt(int factor) const {
+  // Divided, because a policy's bytes times something may be more than there are numbers.
+  if (policy_.log_bytes > 0 && bytes_ / static_cast<uint64_t>(factor) >= policy_.log_bytes) return Instant();
+  if (policy_.interval <= absl::ZeroDuration()) return Instant::Infinite();
+  return last_ + std::min(policy_.interval, kIntervalMax) * factor;
 }
 
 bool SnapshotSchedule::IsDue(Instant now) const {
@@ -37,14 +48,9 @@ Instant SnapshotSchedule::NextDeadline(bool may_begin) const {
   if (!waiting_.empty()) next = std::min(next, waiting_.front().deadline);
   if (!current_.empty()) next = std::min(next, current_.front().deadline);
   if (!may_begin || running_ || !disabled_.ok() || bytes_ == 0) return next;
-  const bool enough = policy_.log_bytes > 0 && bytes_ >= policy_.log_bytes;
-  Instant due = Instant::Infinite();
-  if (enough) {
-    due = retry_at_;
-  } else if (policy_.interval > absl::ZeroDuration()) {
-    due = std::max(retry_at_, last_ + policy_.interval);
-  }
-  return std::min(next, due);
+  // While somebody loads one, the wider bounds hold; and should he be done before they are reached, the others.
+  const Instant due = std::max(DueAt(1), std::min(serving_until_, DueAt(kPatience)));
+  return std::min(next, std::max(retry_at_, due));
 }
 
 void SnapshotSchedule::Expire(Instant now) {

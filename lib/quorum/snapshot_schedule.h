@@ -5,6 +5,12 @@
 // asks while one is being written is answered by the next, because the present one may have been captured before
 // the asker's last write.
 //
+// Two snapshots are kept, so each new one takes the oldest away from whoever is loading it. While somebody is, the
+// policy therefore waits: a follower whose download takes longer than two of the leader's snapshots would begin again
+// for ever. It waits for eight times what it would have waited for, and no longer: a log must not grow without end for
+// a follower that never comes in. Why a factor and not a reference count on the file: a follower that comes back every
+// hour for one more piece would pin disk space for ever.
+//
 // Decides only; the engine does. Belongs to the engine's strand.
 #ifndef QUORATE_QUORUM_SNAPSHOT_SCHEDULE_H_
 #define QUORATE_QUORUM_SNAPSHOT_SCHEDULE_H_
@@ -30,11 +36,14 @@ class SnapshotSchedule {
   static constexpr absl::Duration kRequestTimeout = absl::Minutes(10);
   static constexpr absl::Duration kRetryMin = absl::Seconds(1);
   static constexpr absl::Duration kRetryMax = absl::Minutes(5);
+  static constexpr int kPatience = 8;  // for those that load the present one
 
   SnapshotSchedule(SnapshotPolicy policy, Instant now) : policy_(policy), last_(now) {}
 
   // So much was committed.
   void Committed(uint64_t bytes) { bytes_ += bytes; }
+  // Until then somebody is taken to be loading a snapshot from here. Requests aren't postponed.
+  void ServingUntil(Instant until) { serving_until_ = until; }
   // Takes `done`: it runs when a snapshot ends that begins from now on, or at once with a refusal.
   void Request(Instant now, SnapshotDone done);
 
@@ -64,6 +73,8 @@ class SnapshotSchedule {
   };
   static void Answer(std::vector<Waiter> requests, const absl::StatusOr<LogPosition>& answer);
   [[nodiscard]] bool WantedByPolicy(Instant now) const;
+  // When the policy's bounds, `factor` times as wide, are reached as far as is known now.
+  [[nodiscard]] Instant DueAt(int factor) const;
 
   const SnapshotPolicy policy_;
   Instant last_;                   // the last one began, or the node did
@@ -72,6 +83,7 @@ class SnapshotSchedule {
   bool running_ = false;
   int failures_ = 0;  // in a row
   Instant retry_at_;
+  Instant serving_until_;
   absl::Status disabled_;
   std::vector<Waiter> waiting_;  // for the next one
   std::vector<Waiter> current_;  // for the running one

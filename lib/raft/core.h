@@ -224,7 +224,8 @@ class Core {
   virtual void SnapshotTaken(Instant now, const SnapshotInfo& info, LogPosition trim_to) = 0;
   virtual void SnapshotChunkRead(Instant now, uint64_t id, absl::StatusOr<SnapshotChunk> chunk) = 0;
   virtual void SnapshotChunkWritten(Instant now, uint64_t id, absl::Status written) = 0;
-  // `voters`: as the snapshot says (M-40). An error: the file is bad, and was removed.
+  // `voters`: as the snapshot says (M-40). An error: the file is bad, and was removed. kUnsupportedVersion: it is good,
+  // and written by a later version; the node stops.
   virtual void SnapshotVerified(Instant now, uint64_t id, absl::StatusOr<RecoveredState::VotersAt> voters) = 0;
   // Gives leadership up and says so, the best successor first (KIP-595 EndQuorumEpoch); no-op elsewhere.
   // `shutting_down`: and doesn't stand for election again.
@@ -243,6 +244,8 @@ class Core {
   virtual LeaderInfo leader() const = 0;  // as known; id kNoNode when unknown
   virtual LogPosition log_start() const = 0;
   virtual LogPosition snapshot() const = 0;  // the newest; {0, 0}: none
+  // Leader: when somebody last asked for a piece of a snapshot that is to be had here. nullopt: nobody has.
+  virtual std::optional<Instant> snapshot_asked_at() const = 0;
   virtual LogPosition log_end() const = 0;
   virtual Offset durable_end() const = 0;
   virtual Offset high_watermark() const = 0;

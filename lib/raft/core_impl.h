@@ -80,6 +80,7 @@ class CoreImpl final : public Core {
   LeaderInfo leader() const override;
   LogPosition log_start() const override { return log_.start(); }
   LogPosition snapshot() const override;
+  std::optional<Instant> snapshot_asked_at() const override { return snapshot_asked_at_; }
   LogPosition log_end() const override { return log_.end(); }
   Offset durable_end() const override { return log_.durable_end(); }
   Offset high_watermark() const override { return high_watermark_; }
@@ -340,6 +341,7 @@ class CoreImpl final : public Core {
   SnapshotReads snapshot_reads_;
   SendBudget snapshot_budget_;
   Instant snapshot_send_at_ = Instant::Infinite();
+  std::optional<Instant> snapshot_asked_at_;
   uint64_t last_snapshot_work_ = 0;  // of ReadSnapshotChunk, WriteSnapshotChunk and VerifySnapshot effects
   // Follower.
   std::optional<RunningDownload> download_;

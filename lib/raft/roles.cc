@@ -30,6 +30,7 @@ void CoreImpl::LeaveRole() {
   replicas_.Clear();
   snapshot_reads_.Clear();
   snapshot_send_at_ = Instant::Infinite();
+  snapshot_asked_at_.reset();
   if (download_.has_value()) {
     download_->request_id = 0;
     download_->ask_at = Instant::Infinite();

@@ -128,6 +128,7 @@ void CoreImpl::On(const Message& message, const SnapshotRequest& request) {
   if (info == nullptr) return refuse(PeerError::kSnapshotNotFound);
   const bool other_file = request.digest != 0 && request.digest != info->digest;
   if (request.position >= info->bytes || other_file) return refuse(PeerError::kPositionOutOfRange);
+  snapshot_asked_at_ = now_;
   snapshot_reads_.Ask(message);
   ReadSnapshots();
 }

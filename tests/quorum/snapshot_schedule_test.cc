@@ -167,5 +167,45 @@ TEST_CASE("a snapshot from elsewhere begins the count anew", "[quorum][snapshot]
   CHECK(schedule.IsDue(At(15)));
 }
 
+TEST_CASE("while somebody loads a snapshot the policy waits for eight times as much (F-N16)", "[quorum][snapshot]") {
+  SnapshotSchedule schedule(Policy(100, absl::Seconds(60)), At(0));
+  schedule.ServingUntil(At(50));
+  schedule.Committed(799);
+  CHECK_FALSE(schedule.IsDue(At(49)));
+  CHECK(schedule.NextDeadline(true) == At(50));
+  CHECK(schedule.IsDue(At(50)));  // nobody asked again: the usual bounds hold
+  schedule.ServingUntil(At(1000));
+  CHECK_FALSE(schedule.IsDue(At(479)));
+  CHECK(schedule.NextDeadline(true) == At(480));
+  CHECK(schedule.IsDue(At(480)));  // eight intervals
+  CHECK_FALSE(schedule.IsDue(At(100)));
+  schedule.Committed(1);
+  CHECK(schedule.IsDue(At(100)));  // eight times the bytes
+  CHECK(schedule.NextDeadline(true) <= At(100));
+}
+
+TEST_CASE("nobody who loads a snapshot delays one that is asked for, or one that isn't due", "[quorum][snapshot]") {
+  SnapshotSchedule schedule(Policy(100, absl::ZeroDuration()), At(0));
+  schedule.ServingUntil(At(1000));
+  schedule.Committed(99);
+  CHECK(schedule.NextDeadline(true).is_infinite());
+  CHECK_FALSE(schedule.IsDue(At(1)));
+  Answer asked;
+  schedule.Request(At(1), asked.Take());
+  CHECK(schedule.IsDue(At(1)));
+  schedule.Begin();
+  schedule.Succeed(At(2), kTen);
+  CHECK(asked.value.has_value());
+}
+
+TEST_CASE("a policy of any size is not too large to be multiplied", "[quorum][snapshot]") {
+  SnapshotSchedule schedule(Policy(UINT64_MAX, absl::Hours(24 * 365 * 200)), At(0));
+  schedule.ServingUntil(At(10));
+  schedule.Committed(UINT64_MAX - 1);
+  CHECK_FALSE(schedule.IsDue(At(5)));
+  CHECK_FALSE(schedule.IsDue(At(1'000'000)));
+  CHECK(schedule.NextDeadline(true) > At(1'000'000));
+}
+
 }  // namespace
 }  // namespace quorate::quorum
