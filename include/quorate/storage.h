@@ -110,6 +110,12 @@ class SnapshotWriter {
   virtual ~SnapshotWriter() = default;
   [[nodiscard]] virtual uint64_t size() const = 0;  // bytes so far
   virtual absl::Status Append(absl::string_view bytes) = 0;
+  // Does some of what Finish has to check, ahead of it: reads up to `bytes_max` bytes back. True: nothing is left to
+  // check. For callers that can't be busy for as long as a large file takes; Finish does what wasn't done.
+  virtual absl::StatusOr<bool> CheckSome(uint64_t bytes_max) {
+    (void)bytes_max;
+    return true;
+  }
   // The bytes reach the disk, the file gets its name, and the name reaches the disk. Once; nothing follows.
   virtual absl::Status Finish() = 0;
 };

@@ -35,7 +35,7 @@ void SnapshotWorker::Stop() {
 }
 
 void SnapshotWorker::Adopt(const std::vector<LogPosition>& files, const std::optional<SnapshotInfo>& verified) {
-  files_.insert(files.begin(), files.end());
+  for (const LogPosition& file : files) Published(file);
   if (verified.has_value()) verified_[verified->id] = *verified;
 }
 
@@ -90,14 +90,21 @@ absl::StatusOr<bool> SnapshotWorker::WriteSome(WriteJob& job) {
 
 void SnapshotWorker::FinishWrite(std::unique_ptr<WriteJob> job) {
   const LogPosition id = job->head.position;
+  if (const auto known = verified_.find(id); known != verified_.end()) {
+    // One from the leader, which was found good meanwhile. What is good isn't replaced.
+    job->file.reset();
+    return std::move(job->done)(known->second);
+  }
   absl::Status finished = job->file->Finish();
   job->file.reset();
   job->source.reset();
   if (!finished.ok()) return std::move(job->done)(finished);
-  files_.insert(id);
+  const uint64_t publication = Published(id);
   // what was written is worth nothing before it was read.
-  ReadBack({id, 0, 0}, [this, id, done = std::move(job->done)](absl::StatusOr<SnapshotInfo> info) mutable {
-    if (info.ok()) {
+  ReadBack({id, 0, 0}, [this, id, publication, done = std::move(job->done)](absl::StatusOr<SnapshotInfo> info) mutable {
+    if (!IsStill(id, publication)) {
+      info = GivenUp("one from the leader took its place");
+    } else if (info.ok()) {
       verified_[id] = *info;
     } else if (!stopping_->load()) {  // else: nobody knows that it is bad, and the next start looks
       RemoveNow(id);
@@ -236,45 +243,87 @@ absl::Status SnapshotWorker::WriteChunkNow(const raft::WriteSnapshotChunk& chunk
 }
 
 void SnapshotWorker::Verify(SnapshotInfo info, Done<absl::StatusOr<VotersAt>> done) {
-  executor_->Post([this, info, done = std::move(done)]() mutable {
-    if (absl::Status finished = FinishReceived(info); !finished.ok()) return std::move(done)(finished);
-    if (QUORATE_MUTANT("M-23")) return std::move(done)(VotersIn(info.id));
-    // The voters are read again from the verified file: of the whole file they are the part that must not be wrong.
-    ReadBack(info, [this, info, abandoned = abandoned_, done = std::move(done)](auto found) mutable {
-      absl::StatusOr<VotersAt> voters = found.ok() ? VotersIn(info.id) : found.status();
-      if (voters.ok() && abandoned != abandoned_) voters = GivenUp("the leader has another one");
-      if (voters.ok()) {
-        verified_[info.id] = info;
-      } else if (!stopping_->load()) {
-        RemoveNow(info.id);
-      }
-      std::move(done)(std::move(voters));
-    });
+  executor_->Post([this, job = std::make_unique<ReceivedJob>(ReceivedJob{info, std::move(done)})]() mutable {
+    if (absl::Status opened = OpenReceived(job->info); !opened.ok()) return std::move(job->done)(opened);
+    CheckSlice(std::move(job));
   });
+}
+
+absl::Status SnapshotWorker::OpenReceived(const SnapshotInfo& info) {
+  if (!receiving_.has_value() || receiving_->info != info) {
+    // All of it was here when the node started, and only this last step was missing.
+    receiving_.reset();
+    absl::StatusOr<std::unique_ptr<SnapshotWriter>> writer = store_->Receive(info);
+    if (!writer.ok()) return writer.status();
+    receiving_ = Receiving{info, *std::move(writer)};
+  }
+  const uint64_t size = receiving_->writer->size();
+  if (size == info.bytes) return absl::OkStatus();
+  receiving_.reset();
+  return MakeError(
+      Reason::kStorage, Outcome::kNotApplied,
+      absl::StrCat("the snapshot up to offset ", info.id.end.value(), " has ", size, " of ", info.bytes, " bytes"));
+}
+
+void SnapshotWorker::CheckSlice(std::unique_ptr<ReceivedJob> job) {
+  if (stopping_->load()) {
+    receiving_.reset();  // what is there stays, to be resumed
+    return std::move(job->done)(GivenUp("this node stops"));
+  }
+  if (!receiving_.has_value() || receiving_->info != job->info) {
+    return std::move(job->done)(GivenUp("it was abandoned"));
+  }
+  const absl::StatusOr<bool> all = receiving_->writer->CheckSome(kSliceBytes);
+  if (!all.ok()) {
+    receiving_.reset();
+    return std::move(job->done)(all.status());
+  }
+  if (*all) return FinishReceived(std::move(job));
+  executor_->Post([this, job = std::move(job)]() mutable { CheckSlice(std::move(job)); });
+}
+
+void SnapshotWorker::FinishReceived(std::unique_ptr<ReceivedJob> job) {
+  const LogPosition id = job->info.id;
+  const Receiving whole = *std::exchange(receiving_, std::nullopt);
+  if (const auto known = verified_.find(id); known != verified_.end()) {
+    // This node took one there meanwhile. What is good isn't replaced, not even by the same.
+    if (absl::Status removed = store_->RemovePartial(); !removed.ok()) return std::move(job->done)(removed);
+    const bool same = known->second == job->info;
+    return std::move(job->done)(same ? VotersIn(id) : GivenUp("this node has another one of that name"));
+  }
+  if (absl::Status finished = whole.writer->Finish(); !finished.ok()) return std::move(job->done)(finished);
+  Published(id);
+  if (QUORATE_MUTANT("M-23")) return std::move(job->done)(VotersIn(id));
+  VerifyReceived(std::move(job));
+}
+
+void SnapshotWorker::VerifyReceived(std::unique_ptr<ReceivedJob> job) {
+  const SnapshotInfo info = job->info;
+  auto verified = [this, info, publication = files_[info.id], abandoned = abandoned_,
+                   done = std::move(job->done)](absl::StatusOr<SnapshotInfo> found) mutable {
+    if (!IsStill(info.id, publication)) return std::move(done)(GivenUp("one of this node's own took its place"));
+    // The voters are read again from the verified file: of the whole file they are the part that must not be wrong.
+    absl::StatusOr<VotersAt> voters = found.ok() ? VotersIn(info.id) : found.status();
+    if (voters.ok() && abandoned != abandoned_) voters = GivenUp("the leader has another one");
+    if (voters.ok()) {
+      verified_[info.id] = info;
+    } else if (!stopping_->load()) {
+      RemoveNow(info.id);
+    }
+    std::move(done)(std::move(voters));
+  };
+  ReadBack(info, std::move(verified));
+}
+
+bool SnapshotWorker::IsStill(LogPosition id, uint64_t publication) const {
+  const auto file = files_.find(id);
+  return file != files_.end() && file->second == publication;
 }
 
 absl::StatusOr<SnapshotWorker::VotersAt> SnapshotWorker::VotersIn(LogPosition id) {
   absl::StatusOr<std::unique_ptr<SnapshotFileReader>> file = OpenFile(id);
   if (!file.ok()) return file.status();
   return (*file)->head().voters;
-}
-
-absl::Status SnapshotWorker::FinishReceived(const SnapshotInfo& info) {
-  if (!receiving_.has_value() || receiving_->info != info) {
-    // All of it was here when the node started, and only this last step was missing.
-    absl::StatusOr<std::unique_ptr<SnapshotWriter>> writer = store_->Receive(info);
-    if (!writer.ok()) return writer.status();
-    receiving_ = Receiving{info, *std::move(writer)};
-  }
-  const Receiving whole = *std::exchange(receiving_, std::nullopt);
-  if (whole.writer->size() != info.bytes) {
-    return MakeError(Reason::kStorage, Outcome::kNotApplied,
-                     absl::StrCat("the snapshot up to offset ", info.id.end.value(), " has ", whole.writer->size(),
-                                  " of ", info.bytes, " bytes"));
-  }
-  absl::Status finished = whole.writer->Finish();
-  if (finished.ok()) files_.insert(info.id);
-  return finished;
 }
 
 void SnapshotWorker::Abandon() {
@@ -296,8 +345,8 @@ void SnapshotWorker::Remove(LogPosition id) {
 
 void SnapshotWorker::RemoveOlderThan(LogPosition id) {
   executor_->Post([this, id] {
-    const std::set<LogPosition> files = files_;
-    for (const LogPosition& file : files) {
+    const std::map<LogPosition, uint64_t> files = files_;
+    for (const auto& [file, publication] : files) {
       if (file.end < id.end) RemoveNow(file);
     }
   });

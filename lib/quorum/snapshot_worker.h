@@ -2,10 +2,15 @@
 //
 // A snapshot may have any size, so nothing of it happens on the strand, and nothing in one piece: long work - writing
 // one, reading one back - is cut into slices of about a megabyte, each a task of its own, so that a follower's chunk
-// waits for one slice and not for the whole file. No second thread for the chunks instead: one disk serves both.
+// waits for one slice and not for the whole file, and a node that stops for none. No second thread for the chunks
+// instead: one disk serves both.
 //
 // A snapshot of this node's own is only reported after it was read back from the disk and its digest found right
 // one from another node likewise, before anything else is told of it (M-23).
+//
+// Both may be at the same position: the log came another way while a received one was being verified, and this node
+// took its own. A file that was found good is never replaced, nor removed because another one of its name was not: each
+// publication has a number, and what was found out about one says nothing of the next.
 //
 // Threads: calls from any one thread at a time (the engine's strand). Callbacks run on the snapshot thread, each
 // exactly once, but for those that wait when the worker is destroyed.
@@ -16,7 +21,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -91,6 +95,10 @@ class SnapshotWorker {
     SnapshotInfo info;
     std::unique_ptr<SnapshotWriter> writer;
   };
+  struct ReceivedJob {
+    SnapshotInfo info;
+    Done<absl::StatusOr<VotersAt>> done;
+  };
   struct CachedReader {
     SnapshotInfo info;
     std::unique_ptr<SnapshotReader> reader;
@@ -108,7 +116,13 @@ class SnapshotWorker {
   absl::StatusOr<CachedReader*> ReaderOf(LogPosition id);
   absl::Status WriteChunkNow(const raft::WriteSnapshotChunk& chunk);
   absl::StatusOr<VotersAt> VotersIn(LogPosition id);
-  absl::Status FinishReceived(const SnapshotInfo& info);
+  absl::Status OpenReceived(const SnapshotInfo& info);
+  void CheckSlice(std::unique_ptr<ReceivedJob> job);
+  void FinishReceived(std::unique_ptr<ReceivedJob> job);
+  void VerifyReceived(std::unique_ptr<ReceivedJob> job);
+  // There is a file of that name from now on.
+  uint64_t Published(LogPosition id) { return files_[id] = ++publications_; }
+  bool IsStill(LogPosition id, uint64_t publication) const;
   void RemoveNow(LogPosition id);
   void CloseIdleReaders();
 
@@ -120,7 +134,8 @@ class SnapshotWorker {
   std::unique_ptr<SnapshotStore> store_;
 
   // The snapshot thread's.
-  std::set<LogPosition> files_;                   // finished ones
+  std::map<LogPosition, uint64_t> files_;  // finished ones, and the numbers of their publications
+  uint64_t publications_ = 0;
   std::map<LogPosition, SnapshotInfo> verified_;  // those that may be handed out
   std::optional<Receiving> receiving_;
   uint64_t abandoned_ = 0;  // how often

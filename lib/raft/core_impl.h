@@ -192,6 +192,8 @@ class CoreImpl final : public Core {
   void TruncateTo(const LogPosition& diverging);
   // False: something in `batches` is not what a leader of this epoch would send; the rest was dropped.
   bool AppendFetched(const FetchResponse& response);
+  // What can't be appended; stops the node when it never can be.
+  void RefuseFetched(const absl::Status& why);
   bool ConflictsBelowHighWatermark(const Batch& batch);
   void RaiseHighWatermark(Offset leader_high_watermark);
   void Discover();

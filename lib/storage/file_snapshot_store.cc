@@ -99,13 +99,22 @@ class ReceivedWriter final : public SnapshotWriter {
     return state_;
   }
 
+  absl::StatusOr<bool> CheckSome(uint64_t bytes_max) override {
+    std::lock_guard<std::mutex> lock(shared_->mutex);
+    if (absl::Status status = CheckWhole(); !status.ok()) return status;
+    absl::StatusOr<bool> all = file_.DigestSome(bytes_max);
+    state_ = all.status();
+    if (!all.ok() || !*all) return all;
+    state_ = CheckDigest();
+    if (!state_.ok()) return state_;
+    return true;
+  }
+
   absl::Status Finish() override {
     std::lock_guard<std::mutex> lock(shared_->mutex);
-    if (absl::Status status = CheckMine(); !status.ok()) return status;
-    if (file_.size() != info_.bytes) {
-      return Refuse(absl::StrCat("only ", file_.size(), " of the snapshot's ", info_.bytes, " bytes are here"));
-    }
-    state_ = CheckDigest();
+    if (absl::Status status = CheckWhole(); !status.ok()) return status;
+    state_ = file_.DigestSome(UINT64_MAX).status();
+    if (state_.ok()) state_ = CheckDigest();
     if (!state_.ok()) return state_;
     state_ = file_.Sync();
     if (!state_.ok()) {
@@ -130,10 +139,15 @@ class ReceivedWriter final : public SnapshotWriter {
     return Refuse("another snapshot is being received in place of this one");
   }
 
+  absl::Status CheckWhole() const {
+    if (absl::Status status = CheckMine(); !status.ok()) return status;
+    if (file_.size() == info_.bytes) return absl::OkStatus();
+    return Refuse(absl::StrCat("only ", file_.size(), " of the snapshot's ", info_.bytes, " bytes are here"));
+  }
+
   // A file with another digest is of no use to anybody: it goes, and the transfer begins again (M-23).
   absl::Status CheckDigest() {
-    uint64_t digest = 0;
-    if (absl::Status status = file_.Digest(&digest); !status.ok()) return status;
+    const uint64_t digest = file_.digest();
     if (digest == info_.digest || QUORATE_MUTANT("M-23")) return absl::OkStatus();
     (void)place_.files->Remove(file_.path());
     shared_->partial.reset();

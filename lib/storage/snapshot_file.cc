@@ -7,7 +7,6 @@
 #include "quorate/status.h"
 #include "storage/file_snapshot_store.h"
 #include "storage/layout.h"
-#include "storage/snapshot_digest.h"
 
 namespace quorate::storage {
 namespace {
@@ -24,6 +23,7 @@ SnapshotFile::SnapshotFile(std::string path, std::unique_ptr<File> file, uint64_
       synced_(CertainBytes(size, sync_bytes)) {}
 
 absl::Status SnapshotFile::Append(absl::string_view bytes) {
+  ForgetDigest();
   while (!bytes.empty()) {
     if (size_ >= synced_ + sync_bytes_) {
       if (absl::Status status = Sync(); !status.ok()) return status;
@@ -39,6 +39,7 @@ absl::Status SnapshotFile::Append(absl::string_view bytes) {
 absl::Status SnapshotFile::Sync() {
   absl::Status status = file_->Sync();
   if (!status.ok()) {
+    ForgetDigest();
     size_ = synced_;  // nothing behind it can be trusted any more (F-D09)
     return status;
   }
@@ -47,20 +48,24 @@ absl::Status SnapshotFile::Sync() {
   return status;
 }
 
-absl::Status SnapshotFile::Digest(uint64_t* digest) {
-  SnapshotDigest sum;
+void SnapshotFile::ForgetDigest() {
+  digest_ = SnapshotDigest();
+  digested_ = 0;
+}
+
+absl::StatusOr<bool> SnapshotFile::DigestSome(uint64_t bytes_max) {
   std::string chunk;
-  for (uint64_t at = 0; at < size_; at += chunk.size()) {
-    const uint64_t wanted = std::min(kReadBackBytes, size_ - at);
-    if (absl::Status status = file_->ReadAt(at, wanted, &chunk); !status.ok()) return status;
+  for (uint64_t left = std::min(bytes_max, size_ - digested_); left > 0; left -= chunk.size()) {
+    const uint64_t wanted = std::min(kReadBackBytes, left);
+    if (absl::Status status = file_->ReadAt(digested_, wanted, &chunk); !status.ok()) return status;
     if (chunk.size() != wanted) {
-      return CorruptionError(
-          path_, absl::StrCat("the file ends at byte ", at + chunk.size(), " though ", size_, " bytes were written"));
+      return CorruptionError(path_, absl::StrCat("the file ends at byte ", digested_ + chunk.size(), " though ", size_,
+                                                 " bytes were written"));
     }
-    sum.Add(chunk);
+    digest_.Add(chunk);
+    digested_ += wanted;
   }
-  *digest = sum.value();
-  return absl::OkStatus();
+  return digested_ == size_;
 }
 
 absl::Status SnapshotFile::Publish(FileSystem* files, const std::string& directory, const std::string& from,

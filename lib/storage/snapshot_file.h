@@ -11,8 +11,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "quorate/file_system.h"
+#include "storage/snapshot_digest.h"
 
 namespace quorate::storage {
 
@@ -30,19 +32,25 @@ class SnapshotFile {
   // Makes the file as long as size() says, as well as that goes.
   void CutBack() { (void)file_->Truncate(size_); }
 
-  // Reads everything back and computes its digest.
-  absl::Status Digest(uint64_t* digest);
+  // Reads back up to `bytes_max` bytes that weren't read yet, for the digest. True: all were. Appending begins anew.
+  absl::StatusOr<bool> DigestSome(uint64_t bytes_max);
+  // Of all bytes, once DigestSome said so.
+  [[nodiscard]] uint64_t digest() const { return digest_.value(); }
   // Gives the file its name, durably; it is synced. When the directory can't be synced, the name is taken away again,
   // unless there was a file of that name before.
   static absl::Status Publish(FileSystem* files, const std::string& directory, const std::string& from,
                               const std::string& to);
 
  private:
+  void ForgetDigest();
+
   std::string path_;
   std::unique_ptr<File> file_;
   uint64_t sync_bytes_;
   uint64_t size_;
   uint64_t synced_;
+  SnapshotDigest digest_;  // of the first digested_ bytes, as they were read back
+  uint64_t digested_ = 0;
 };
 
 }  // namespace quorate::storage

@@ -85,6 +85,7 @@ class SnapshotWriterSpy final : public SnapshotWriter {
 
   [[nodiscard]] uint64_t size() const override { return writer_->size(); }
   absl::Status Append(absl::string_view bytes) override { return writer_->Append(bytes); }
+  absl::StatusOr<bool> CheckSome(uint64_t bytes_max) override { return writer_->CheckSome(bytes_max); }
   absl::Status Finish() override {
     absl::Status finished = writer_->Finish();
     if (!finished.ok()) return finished;
