@@ -78,6 +78,11 @@ absl::StatusOr<RecoveredStores> RecoverStores(ClusterId cluster, LogStore* log, 
       out.state.snapshot = *std::move(verified);
       break;
     }
+    if (ReasonOf(verified.status()) == Reason::kUnsupportedVersion) {
+      return MakeError(Reason::kUnsupportedVersion, Outcome::kNotApplied,
+                       absl::StrCat(verified.status().message(),
+                                    ". A later version of quorate wrote it: run that version on this node"));
+    }
     // A disk that can't be read now may be readable later: only what is certainly wrong is given up.
     if (ReasonOf(verified.status()) != Reason::kCorruption) return verified.status();
     bad.push_back({newest, verified.status()});

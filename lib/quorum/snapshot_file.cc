@@ -117,7 +117,8 @@ absl::StatusOr<std::unique_ptr<SnapshotFileReader>> SnapshotFileReader::Open(
   if (!header.ok()) return header.status();
   absl::StatusOr<VotersAt> voters = DecodeVotersAt(header->quorum_state);
   if (!voters.ok()) {
-    return MakeError(Reason::kCorruption, Outcome::kNotApplied, absl::StrCat(name, ": ", voters.status().message()));
+    return MakeError(ReasonOf(voters.status()), Outcome::kNotApplied,
+                     absl::StrCat(name, ": its voter set: ", voters.status().message()));
   }
   if (voters->offset >= id.end) {
     return MakeError(Reason::kCorruption, Outcome::kNotApplied,

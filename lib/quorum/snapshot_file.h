@@ -46,7 +46,7 @@ class SnapshotFileWriter {
 // file. Ends with kShuttingDown when `stopping` turns true.
 class SnapshotFileReader final : public SnapshotRecords {
  public:
-  // Reads the head. kCorruption names the file.
+  // Reads the head. kCorruption and kUnsupportedVersion name the file.
   static absl::StatusOr<std::unique_ptr<SnapshotFileReader>> Open(std::unique_ptr<SnapshotReader> in, LogPosition id,
                                                                   ClusterId cluster, const std::string& name,
                                                                   std::shared_ptr<const std::atomic<bool>> stopping);

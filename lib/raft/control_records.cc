@@ -19,6 +19,11 @@ absl::Status Corrupt(absl::string_view what) {
   return MakeError(Reason::kCorruption, Outcome::kNotApplied, absl::StrCat("not a valid control record: ", what));
 }
 
+// Written by a later version of quorate, which only that one can read.
+absl::Status Unsupported(absl::string_view what) {
+  return MakeError(Reason::kUnsupportedVersion, Outcome::kNotApplied, what);
+}
+
 void PutKey(const ReplicaKey& key, std::string* out) {
   AppendLittleEndian(key.id.value(), out);
   AppendLittleEndian(key.directory.value().high(), out);
@@ -156,9 +161,9 @@ absl::StatusOr<ControlRecord> DecodeControlRecord(absl::string_view bytes) {
   ByteReader in(bytes);
   const auto version = in.Take<uint16_t>();
   const auto type = in.Take<uint16_t>();
-  if (!in.ok() || version != kVersion)
-    return Corrupt(absl::StrCat("version ", version, ", this build reads version 0"));
-  absl::StatusOr<ControlRecord> record = Corrupt(absl::StrCat("unknown type ", type));
+  if (!in.ok()) return Corrupt(absl::StrCat("it has ", bytes.size(), " bytes"));
+  if (version != kVersion) return Unsupported(absl::StrCat("version ", version, ", this build reads version 0"));
+  absl::StatusOr<ControlRecord> record = Unsupported(absl::StrCat("type ", type, ", this build knows 2, 5 and 6"));
   if (type == kLeaderChangeType) record = TakeLeaderChange(&in);
   if (type == kKRaftVersionType) record = TakeKRaftVersion(&in);
   if (type == kVotersType) record = TakeVoters(&in);
@@ -167,13 +172,34 @@ absl::StatusOr<ControlRecord> DecodeControlRecord(absl::string_view bytes) {
   return record;
 }
 
+namespace {
+
+// As an operator needs it: where the record is, what is wrong with it, and what to do.
+absl::Status At(Offset offset, Epoch epoch, const absl::Status& status) {
+  absl::string_view remedy = "";
+  if (ReasonOf(status) == Reason::kUnsupportedVersion) {
+    remedy = ". A later version of quorate wrote it: run that version on this node; nothing is lost";
+  }
+  return MakeError(ReasonOf(status), Outcome::kNotApplied,
+                   absl::StrCat("the control record at offset ", offset.value(), " of epoch ", epoch.value(), ": ",
+                                status.message(), remedy));
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<std::pair<Offset, VoterSet>>> VoterSetsIn(const Batch& batch) {
   std::vector<std::pair<Offset, VoterSet>> sets;
   if (batch.kind() != BatchKind::kControl) return sets;
   Offset offset = batch.base_offset();
   for (absl::string_view bytes : batch.Records()) {
     absl::StatusOr<ControlRecord> record = DecodeControlRecord(bytes);
-    if (!record.ok()) return record.status();
+    if (!record.ok()) return At(offset, batch.epoch(), record.status());
+    const auto* feature = std::get_if<KRaftVersion>(&*record);
+    if (feature != nullptr && feature->version > kKRaftVersion) {
+      return At(offset, batch.epoch(),
+                Unsupported(absl::StrCat("kraft.version ", feature->version, " is in force from here on, this build ",
+                                         "supports up to ", kKRaftVersion)));
+    }
     if (auto* voters = std::get_if<VotersRecord>(&*record)) {
       sets.emplace_back(offset, VoterSet(std::move(voters->voters), std::move(voters->removed)));
     }

@@ -11,7 +11,9 @@
 //
 // Not protobuf: the core links nothing but Abseil, and these bytes are part of the log for ever. Decoding is
 // strict: an unknown version or type, a count over a limit, an id twice, or one byte too many is refused, never
-// skipped (F-P12), because a voter record that two nodes read differently is a split cluster.
+// skipped (F-P12), because a voter record that two nodes read differently is a split cluster. What is unknown has a
+// reason of its own, kUnsupportedVersion: bytes that are intact, and were written by a later version. A node stops at
+// it, before it is in its log; what a record does, it does from the moment when it is there.
 #ifndef QUORATE_RAFT_CONTROL_RECORDS_H_
 #define QUORATE_RAFT_CONTROL_RECORDS_H_
 
@@ -49,11 +51,11 @@ struct VotersRecord {
 using ControlRecord = std::variant<LeaderChange, KRaftVersion, VotersRecord>;
 
 std::string EncodeControlRecord(const ControlRecord& record);
-// kCorruption says what is wrong.
+// kCorruption says what is wrong; kUnsupportedVersion, which version or type isn't known.
 absl::StatusOr<ControlRecord> DecodeControlRecord(absl::string_view bytes);
 
 // Checks every record of a control batch and returns the voter sets in it, each with its record's offset. A data
-// batch has none.
+// batch has none. Errors as above, with offset and remedy; also for a kraft.version that this build doesn't support.
 absl::StatusOr<std::vector<std::pair<Offset, VoterSet>>> VoterSetsIn(const Batch& batch);
 
 }  // namespace quorate::raft

@@ -151,10 +151,22 @@ bool CoreImpl::AppendFetched(const FetchResponse& response) {
     if (batch.header().cluster_hash != config_.cluster_id.value().low()) return false;
     const size_t bytes = batch.size();
     if (batch.kind() == BatchKind::kControl) peers_may_have_changed_ = true;
-    if (!log_.Append(batch).ok()) return false;  // contiguous, epochs don't fall, control records can be read
+    // Contiguous, epochs don't fall, control records can be read.
+    if (const absl::Status appended = log_.Append(batch); !appended.ok()) {
+      RefuseFetched(appended);
+      return false;
+    }
     session_->unacknowledged += bytes;
   }
   return true;
+}
+
+void CoreImpl::RefuseFetched(const absl::Status& why) {
+  // Asked for again, what is damaged may come whole. What this build doesn't know stays unknown: to ask on would be to
+  // stand still without a word, and to skip it is to have another voter set than the others (F-P12).
+  if (ReasonOf(why) != Reason::kUnsupportedVersion) return;
+  HaltWith(Reason::kUnsupportedVersion, absl::StrCat("node ", leader_.id.value(), ", leader of epoch ", epoch_.value(),
+                                                     ", sent what this build can't read: ", why.message()));
 }
 
 bool CoreImpl::ConflictsBelowHighWatermark(const Batch& batch) {

@@ -145,6 +145,12 @@ void CoreImpl::VerifyDownload() {
 
 void CoreImpl::SnapshotVerified(Instant now, uint64_t id, absl::StatusOr<RecoveredState::VotersAt> voters) {
   if (!Begin(now) || !download_.has_value() || id == 0 || download_->work_id != id || !download_->verifying) return;
+  if (ReasonOf(voters.status()) == Reason::kUnsupportedVersion) {
+    // F-P12: every one that this leader has is of a later version; to load it again and again would help nobody.
+    return HaltWith(Reason::kUnsupportedVersion,
+                    absl::StrCat("node ", leader_.id.value(), " sent a snapshot that this build can't read: ",
+                                 voters.status().message(), ". Run the leader's version on this node"));
+  }
   if (!voters.ok()) return DownloadFailed();
   const SnapshotInfo info = download_->file.info();
   const bool none = voters->offset == kNoOffset;

@@ -146,7 +146,10 @@ absl::StatusOr<SnapshotHeader> SnapshotDecoder::ParseHeader(absl::string_view re
   const auto version = reader.Take<uint16_t>();
   if (reader.Take<uint16_t>() != kHeaderType) return Bad("the first batch is not a header");
   if (version != kSnapshotVersion) {
-    return Bad(absl::StrCat("format version ", version, ", this build reads version ", kSnapshotVersion));
+    // Not a bad file, which the one before could stand in for: it is whole, and newer than this build (F-P12).
+    return MakeError(
+        Reason::kUnsupportedVersion, Outcome::kNotApplied,
+        absl::StrCat(name_, ": format version ", version, ", this build reads version ", kSnapshotVersion));
   }
   SnapshotHeader header;
   header.id.epoch = Epoch(reader.Take<int32_t>());

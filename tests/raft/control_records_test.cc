@@ -1,7 +1,9 @@
 #include "raft/control_records.h"
 
+#include "absl/strings/match.h"
 #include "base/xoshiro.h"
 #include "quorate/limits.h"
+#include "quorate/status.h"
 #include "raft/one_core.h"
 #include "support/catch.h"
 
@@ -43,10 +45,62 @@ TEST_CASE("a control record that is cut short or longer than itself is refused")
 TEST_CASE("F-P12: unknown versions and types are refused, not skipped") {
   std::string bytes = EncodeControlRecord(KRaftVersion{1});
   bytes[0] = 1;
-  CHECK_FALSE(DecodeControlRecord(bytes).ok());
+  CHECK(ReasonOf(DecodeControlRecord(bytes).status()) == Reason::kUnsupportedVersion);
   bytes[0] = 0;
   bytes[2] = 3;
-  CHECK_FALSE(DecodeControlRecord(bytes).ok());
+  CHECK(ReasonOf(DecodeControlRecord(bytes).status()) == Reason::kUnsupportedVersion);
+  CHECK(ReasonOf(DecodeControlRecord(bytes.substr(0, 3)).status()) == Reason::kCorruption);
+}
+
+// A control batch of one record that this build can't read, and what its message must say of it.
+struct Foreign {
+  std::string record;
+  std::string says;
+};
+std::vector<Foreign> ForeignRecords() {
+  std::string type = EncodeControlRecord(KRaftVersion{1});
+  type[2] = 9;
+  std::string version = EncodeControlRecord(SomeVoters());
+  version[0] = 1;
+  return {
+      {type, "type 9, this build knows 2, 5 and 6"},
+      {version, "version 1, this build reads version 0"},
+      {EncodeControlRecord(KRaftVersion{2}), "kraft.version 2 is in force from here on, this build supports up to 1"}};
+}
+Batch ForeignBatch(int64_t base, int epoch, const std::string& record) {
+  const absl::string_view view = record;
+  return *Batch::Make({Offset(base), Epoch(epoch), BatchKind::kControl, OneCore::Cluster().value().low(), 0},
+                      absl::MakeConstSpan(&view, 1));
+}
+
+TEST_CASE("F-P12: a follower that is sent a control record it doesn't know stops, with offset, type and remedy") {
+  for (const Foreign& foreign : ForeignRecords()) {
+    OneCore core({.log = OneCore::Log(0, 2, 1)});
+    core.Follow(2, 1);
+    core.Receive(
+        core.From(2, core.Push({OneCore::Data(2, 1), ForeignBatch(3, 1, foreign.record), OneCore::Data(4, 1)}, 2)));
+    INFO(foreign.says);
+    REQUIRE(core.core->role() == ReplicaRole::kHalted);
+    REQUIRE(core.halt.has_value());
+    CHECK(ReasonOf(*core.halt) == Reason::kUnsupportedVersion);
+    CHECK(absl::StrContains(core.halt->message(), foreign.says));
+    CHECK(absl::StrContains(core.halt->message(), "offset 3 of epoch 1"));
+    CHECK(absl::StrContains(core.halt->message(), "run that version on this node"));
+    // What came before it is good; it, and what came behind it, isn't in the log.
+    CHECK(core.core->log_end().end == Offset(3));
+  }
+}
+
+TEST_CASE("F-P12: a log with a control record that this build doesn't know isn't opened") {
+  for (const Foreign& foreign : ForeignRecords()) {
+    Recovery recovery;
+    REQUIRE(recovery.Visit(OneCore::Data(0, 1)).ok());
+    const absl::Status visited = recovery.Visit(ForeignBatch(1, 2, foreign.record));
+    CHECK(ReasonOf(visited) == Reason::kUnsupportedVersion);
+    CHECK(absl::StrContains(visited.message(), foreign.says));
+    CHECK(absl::StrContains(visited.message(), "offset 1 of epoch 2"));
+    CHECK(absl::StrContains(visited.message(), "run that version on this node"));
+  }
 }
 
 TEST_CASE("M-37: voter records with an id twice, none, negative ids or a senseless version range are refused") {

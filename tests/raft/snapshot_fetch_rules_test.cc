@@ -299,6 +299,17 @@ TEST_CASE("F-D03: a file that doesn't verify is loaded anew, after a wait that g
   CHECK(one.Last<SnapshotRequest>()->position == 0);
 }
 
+TEST_CASE("F-P12: a snapshot of a later version stops the node that loads it, and isn't loaded again and again") {
+  Follower f;
+  f.LoadAll();
+  f.Verified(MakeError(Reason::kUnsupportedVersion, Outcome::kNotApplied, "x.checkpoint: format version 9"));
+  REQUIRE(f.halt.has_value());
+  CHECK(ReasonOf(*f.halt) == Reason::kUnsupportedVersion);
+  CHECK(f.halt->message() ==
+        "node 2 sent a snapshot that this build can't read: x.checkpoint: format version 9. Run the "
+        "leader's version on this node");
+}
+
 TEST_CASE("F-D11: a full disk while a snapshot arrives costs the snapshot, not the node") {
   Follower one;
   one.Offer();

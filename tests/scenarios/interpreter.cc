@@ -43,6 +43,7 @@ const std::vector<Interpreter::Entry>& Interpreter::Table() {
       {"drop [MESSAGES]", 0, 3, &I::Drop},
       {"duplicate [MESSAGES]", 0, 3, &I::Duplicate},
       {"reorder [LINK] [TYPE] [= N...]", 0, kMany, &I::Reorder},
+      {"newer-record LINK", 1, 1, &I::NewerRecord},
       {"hold [LINK] [TYPE]", 0, 2, &I::Hold},
       {"release [LINK] [TYPE]", 0, 2, &I::Release},
       {"stabilize [verbose]", 0, 1, &I::Stabilize},

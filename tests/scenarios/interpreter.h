@@ -76,6 +76,7 @@ class Interpreter {
   absl::Status Drop(Words words);
   absl::Status Duplicate(Words words);
   absl::Status Reorder(Words words);
+  absl::Status NewerRecord(Words words);
   absl::Status Hold(Words words);
   absl::Status Release(Words words);
   absl::Status Stabilize(Words words);
@@ -85,6 +86,8 @@ class Interpreter {
   absl::Status Cut(Words words);
   absl::Status Isolate(Words words);
   absl::Status Heal(Words words);
+
+  // ---- interpreter_requests.cc ---------------------------------------------------------------------
   absl::Status Propose(Words words);
   absl::Status Read(Words words);
   absl::Status AddVoter(Words words);

@@ -249,7 +249,7 @@ TEST_CASE("a snapshot of another format version is refused by its number (F-P12)
       "0000000000000000"
       "00000000");
   const Decoded decoded = Decode(ControlBatch(Offset(0), header));
-  CHECK(ReasonOf(decoded.status) == Reason::kCorruption);
+  CHECK(ReasonOf(decoded.status) == Reason::kUnsupportedVersion);
   CHECK(absl::StrContains(decoded.status.message(), "format version 1, this build reads version 0"));
 }
 
