@@ -11,7 +11,8 @@ namespace {
 TEST_CASE("ids read and print as Kafka's do", "[base][types]") {
   Xoshiro random(7);
   for (int i = 0; i < 1000; ++i) {
-    const Uuid id(random.Next(), random.Next());
+    const uint64_t high = random.Next();
+    const Uuid id(high, random.Next());
     const std::string text = id.ToString();
     REQUIRE(text.size() == 22);
     absl::StatusOr<Uuid> again = Uuid::Parse(text);

@@ -36,7 +36,8 @@ Plan MakePlan(uint64_t seed) {
   o.tail_cache_bytes = random.Below(2) == 0 ? 200 : 1u << 20;
   o.fetch_credit_bytes = random.Below(2) == 0 ? 300 : 1u << 20;
   // Two of three lives take snapshots, some all the time.
-  o.snapshot_every = static_cast<int>(random.Below(3) * (2 + random.Below(12)));
+  const uint64_t snapshots = random.Below(3);
+  o.snapshot_every = static_cast<int>(snapshots * (2 + random.Below(12)));
   o.snapshot_piece = random.Below(2) == 0 ? 60 + random.Below(400) : 1u << 20;
   o.snapshot_bytes_per_second = random.Below(4) == 0 ? 20'000 : 0;
   o.snapshot_fault_permille = static_cast<int>(random.Below(3) * 40);

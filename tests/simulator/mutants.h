@@ -6,16 +6,20 @@
 #define QUORATE_TESTS_SIMULATOR_MUTANTS_H_
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "simulator/arguments.h"
 
 namespace quorate::testing::simulator {
 
 struct Mutant {
   std::string id;    // as in QUORATE_MUTANT
   std::string what;  // the bug, in one line
+  // The short form of the hunt, which runs with every change, has those that are found in a few seeds, and expects that
+  // one of these invariants breaks first; empty: not in the short form.
+  std::string quickly_breaks;
 };
 const std::vector<Mutant>& Mutants();
 
@@ -31,8 +35,9 @@ struct Hunt {
 // Tries seeds from `first` on, at most `seeds_max`, until one fails.
 Hunt HuntFor(const Mutant& mutant, uint64_t first, uint64_t seeds_max);
 
-// A table in Markdown.
-std::string HuntTable(const std::vector<Hunt>& hunts);
+// All of them, or those of the short form, from seed `first` on; prints and writes the table. The exit code: 1 if one
+// survives, or if one of the short form breaks no invariant that it should.
+int HuntMutants(const Arguments& arguments, uint64_t first);
 
 }  // namespace quorate::testing::simulator
 

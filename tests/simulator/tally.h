@@ -1,4 +1,4 @@
-// What many runs come to: counts, and a report in Markdown (docs/testing.md has the one of the long run).
+// What many runs come to: counts, and a report in Markdown (docs/simulator-report.md has the one of the long run).
 //
 // One thread at a time.
 #ifndef QUORATE_TESTS_SIMULATOR_TALLY_H_
@@ -37,8 +37,8 @@ struct Tally {
   std::vector<Failure> failures;
 
   void Add(const RunResult& run);
-  // `wall`: how long it took, with `jobs` threads.
-  [[nodiscard]] std::string Report(const std::string& commit, absl::Duration wall, int jobs) const;
+  // `wall`: how long it took, with `jobs` threads, from seed `first` on.
+  [[nodiscard]] std::string Report(const std::string& commit, uint64_t first, absl::Duration wall, int jobs) const;
 };
 
 }  // namespace quorate::testing::simulator

@@ -84,6 +84,12 @@ std::vector<Ban> Bans() {
        {},
        "std::mutex and std::condition_variable: Debian's Abseil isn't built for the thread sanitizer, which so doesn't "
        "see what these protect"},
+      {"two draws in one expression",
+       std::regex(
+           R"(^(?!.*\bif \().*\b\w*[rR]andom_?(->|\.)(Next|Below)\([^?;]*\)[^?;&|=]*[,+*|][^?;&|=]*[rR]andom_?(->|\.)(Next|Below)\()"),
+       {"lib", "tests"},
+       {"lib/cli/"},
+       "give each a statement of its own: gcc and clang don't agree which comes first, and a seed must"},
       {"a sleep",
        std::regex(R"(\b(sleep_for|sleep_until|usleep|nanosleep|SleepFor|sleep)\s*\()"),
        {"lib", "tests", "examples"},
@@ -129,6 +135,10 @@ TEST_CASE("The bans find what they are about", "[tidy]") {
   CHECK(banned("  absl::MutexLock lock(&mutex_);") == "a lock of Abseil;");
   CHECK(banned("  absl::Notification answered;") == "a lock of Abseil;");
   CHECK(banned("if (x) throw std::runtime_error(y);") == "a throw;");
+  CHECK(banned("id = Uuid(random_->Next(), random_->Next());") == "two draws in one expression;");
+  CHECK(banned("int bit = random->Below(n) * 8 + random->Below(8);") == "two draws in one expression;");
+  CHECK(banned("int n = random_.Below(random_.Below(4) == 0 ? 5 : 9);").empty());
+  CHECK(banned("if (random_.Below(4) == 0) Wait(random_.Below(9));").empty());
   CHECK(banned("// throw exit(1) std::thread").empty());
   CHECK(banned("Log(\"exit(1)\");").empty());
   CHECK(banned("pool.exit(1); node->terminate();").empty());
