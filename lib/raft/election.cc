@@ -90,9 +90,9 @@ void CoreImpl::On(const Message& message, const VoteResponse& response) {
   // M-08: an answer to a round that is over says nothing about this one.
   const uint64_t round = round_id_;
   if (!tally_.has_value() || message.request_id != round) return;
-  if (QUORATE_MUTANT("M-05") && response.epoch > epoch_ && role_ == ReplicaRole::kCandidate) {
+  if (response.epoch > epoch_ && QUORATE_MUTANT("M-05")) {
     tally_->Record(message.from, true);
-    return CountVotes();
+    return role_ == ReplicaRole::kProspective ? CountPreVotes() : CountVotes();
   }
   if (!AcceptAnswer(message, response.epoch, response.leader)) return;
   if (!tally_.has_value() || round_id_ != round || response.error != PeerError::kNone) return;
