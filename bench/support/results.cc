@@ -19,16 +19,6 @@ namespace {
 constexpr std::pair<const char*, double> kColumns[] = {
     {"min", 0}, {"median", 50}, {"p90", 90}, {"p99", 99}, {"max", 100}};
 
-// Four figures are enough for anything measured here; counts stay whole.
-std::string CellText(const nlohmann::json& cell) {
-  if (cell.is_null()) return "-";
-  if (cell.is_string()) return cell.get<std::string>();
-  if (cell.is_number_integer()) return absl::StrCat(cell.get<int64_t>());
-  const double value = cell.get<double>();
-  const double size = std::abs(value);
-  return absl::StrFormat(size >= 1000 ? "%.0f" : size >= 100 ? "%.1f" : size >= 10 ? "%.2f" : "%.3f", value);
-}
-
 std::string TableText(const Table& table) {
   std::vector<size_t> widths;
   for (const std::string& column : table.columns) widths.push_back(column.size());
@@ -63,6 +53,15 @@ absl::Status WriteFile(const std::filesystem::path& path, const std::string& tex
 }
 
 }  // namespace
+
+std::string CellText(const nlohmann::json& cell) {
+  if (cell.is_null()) return "-";
+  if (cell.is_string()) return cell.get<std::string>();
+  if (cell.is_number_integer()) return absl::StrCat(cell.get<int64_t>());
+  const double value = cell.get<double>();
+  const double size = std::abs(value);
+  return absl::StrFormat(size >= 1000 ? "%.0f" : size >= 100 ? "%.1f" : size >= 10 ? "%.2f" : "%.3f", value);
+}
 
 void AddSamples(Results& results, const std::string& prefix, const std::string& caption,
                 const std::vector<Samples>& samples) {
@@ -109,6 +108,7 @@ nlohmann::json ToJson(const Results& results) {
           {"title", results.title},
           {"command", results.command},
           {"when", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone())},
+          {"version", QUORATE_VERSION},
           {"machine", DescribeMachine()},
           {"figures", results.figures},
           {"tables", std::move(tables)},

@@ -72,6 +72,9 @@ nlohmann::json ToJson(const Results& results);
 // The tables as text with aligned columns, for a terminal.
 std::string ToText(const Results& results);
 std::string ToMarkdown(const Table& table);
+// What all tables show of a cell: a number has four figures, which are enough for anything measured here; counts stay
+// whole; null is a dash.
+std::string CellText(const nlohmann::json& cell);
 
 // Prints the tables and notes to standard output; writes <folder>/<benchmark>.json and <folder>/<benchmark>-<chart>.svg
 // unless `folder` is empty (it is created). The machine is described at the moment of the call.
