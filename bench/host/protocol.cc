@@ -84,7 +84,7 @@ std::optional<Command> ParseCommand(absl::string_view bytes) {
   command.operation = TakeNumber<Operation>(&bytes);
   const auto key_bytes = TakeNumber<uint8_t>(&bytes);
   const auto expected_bytes = TakeNumber<uint16_t>(&bytes);
-  if (command.operation < Operation::kRead || command.operation > Operation::kSnapshot) return std::nullopt;
+  if (command.operation < Operation::kRead || command.operation > Operation::kTransfer) return std::nullopt;
   if (bytes.size() < size_t{key_bytes} + expected_bytes) return std::nullopt;
   command.key = TakeBytes(&bytes, key_bytes);
   command.expected = TakeBytes(&bytes, expected_bytes);

@@ -40,6 +40,7 @@ enum class Operation : uint8_t {
   kAdd,         // argument: a number that is added to the value, a number (empty: 0); answers the sum
   kStatus,      // answers lines of name=value
   kSnapshot,    // takes a snapshot now; answers the offset that it reaches
+  kTransfer,    // argument: the id of the node that shall lead; answers nothing, once it does
 };
 
 enum class Result : uint8_t {

@@ -128,6 +128,7 @@ std::string Registers::Execute(const Command& command) {
     case Operation::kReadStale:
     case Operation::kStatus:
     case Operation::kSnapshot:
+    case Operation::kTransfer:
       break;  // never proposed
   }
   return EncodeOutcome(Result::kRejected, "nothing that changes a value");

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "quorate/status.h"
 
@@ -35,6 +36,8 @@ void Service::Handle(absl::string_view command, Reply reply) {
         reply.Answer(taken.ok() ? EncodeOutcome(Result::kOk, absl::StrCat(taken->end.value()))
                                 : Refused(taken.status()));
       });
+    case Operation::kTransfer:
+      return Transfer(parsed->argument, std::move(reply));
     case Operation::kWrite:
     case Operation::kCompareSet:
     case Operation::kAppend:
@@ -55,6 +58,16 @@ void Service::Propose(absl::string_view command, Reply reply) {
 void Service::Read(std::string key, Reply reply) {
   node_->ReadBarrier(timeout_, [this, key = std::move(key), reply = std::move(reply)](absl::StatusOr<Offset> read) {
     reply.Answer(read.ok() ? EncodeOutcome(Result::kOk, registers_->Value(key)) : Refused(read.status()));
+  });
+}
+
+void Service::Transfer(absl::string_view to, Reply reply) {
+  int32_t id = 0;
+  if (!absl::SimpleAtoi(to, &id) || id < 0) {
+    return reply.Answer(EncodeRefusal(Result::kNotApplied, {kNoNode, "the argument isn't the id of a node"}));
+  }
+  node_->TransferLeadership(NodeId(id), timeout_, [reply = std::move(reply)](const absl::Status& moved) {
+    reply.Answer(moved.ok() ? EncodeOutcome(Result::kOk, "") : Refused(moved));
   });
 }
 

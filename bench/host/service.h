@@ -29,6 +29,7 @@ class Service final : public RequestHandler {
   void Propose(absl::string_view command, Reply reply);
   void Read(std::string key, Reply reply);
   void ReadStale(std::string key, Reply reply);
+  void Transfer(absl::string_view to, Reply reply);
   [[nodiscard]] std::string Status() const;
 
   QuorumNode* const node_;
