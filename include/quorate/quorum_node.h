@@ -78,7 +78,7 @@ struct QuorumDependencies {
   std::shared_ptr<LogSink> log_sink;     // null: NullLogSink()
   // Runs once if the node halts itself, with the cause. On any thread.
   absl::AnyInvocable<void(absl::Status)> on_fault;
-  // Sees every step of the core (lib/raft/observer.h). For the simulator; null otherwise.
+  // Sees every step of the core (lib/raft/observer.h). For the simulator and for benchmarks; null otherwise.
   raft::Observer* observer = nullptr;
 };
 
@@ -110,6 +110,9 @@ struct QuorumDescription {
   Epoch epoch;
   NodeId leader = kNoNode;
   Endpoint leader_endpoint;
+  // Follower: how long its leader may be silent now before this node asks for an election; it adapts to the leader's
+  // rhythm between QuorumTimeouts::silence_min and fetch. Zero in every other role.
+  absl::Duration silence_timeout;
   Offset log_start, log_end, durable_end, high_watermark, applied_end;
   // Known to every node from its log; positions and times only to the leader.
   std::vector<ReplicaStatus> voters;

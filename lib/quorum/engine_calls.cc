@@ -214,6 +214,7 @@ QuorumDescription Engine::Describe() {
     const LeaderInfo leader = core_->leader();
     out.leader = leader.id;
     out.leader_endpoint = DefaultEndpoint(leader);
+    out.silence_timeout = core_->silence_timeout();
     out.log_start = core_->log_start().end;
     out.log_end = core_->log_end().end;
     out.durable_end = core_->durable_end();

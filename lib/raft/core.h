@@ -248,6 +248,8 @@ class Core {
   virtual std::optional<Instant> snapshot_asked_at() const = 0;
   virtual LogPosition log_end() const = 0;
   virtual Offset durable_end() const = 0;
+  // Follower: for how long its leader may be silent at present (raft/silence.h); zero in every other role.
+  virtual absl::Duration silence_timeout() const = 0;
   virtual Offset high_watermark() const = 0;
   virtual Offset epoch_start() const = 0;  // leader: offset of its LeaderChange record
   // True while resigned on request but successors were not all told yet: shutdown should wait for false.

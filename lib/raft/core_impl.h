@@ -83,6 +83,9 @@ class CoreImpl final : public Core {
   std::optional<Instant> snapshot_asked_at() const override { return snapshot_asked_at_; }
   LogPosition log_end() const override { return log_.end(); }
   Offset durable_end() const override { return log_.durable_end(); }
+  absl::Duration silence_timeout() const override {
+    return role_ == ReplicaRole::kFollower ? silence_.Timeout() : absl::ZeroDuration();
+  }
   Offset high_watermark() const override { return high_watermark_; }
   Offset epoch_start() const override { return epoch_start_; }
   bool handing_over() const override;

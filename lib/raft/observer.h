@@ -1,5 +1,5 @@
 // Sees every step that a core takes: for the simulator, whose referee checks the invariants of the protocol after every
-// event, with knowledge that no node has.
+// event, with knowledge that no node has, and for benchmarks that say where the time of an election goes.
 //
 // Called by the driver on its strand, after each TakeEffects and before anything of it is performed. Must not call
 // back into the driver.
