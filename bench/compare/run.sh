@@ -5,7 +5,7 @@
 #   bench/compare/run.sh --install            installs the peers from Debian first; then the full run (over an hour)
 #   bench/compare/run.sh --quick              the same table from fewer trials, in under ten minutes
 #   bench/compare/run.sh --only quorate,etcd  only these: quorate, etcd, zookeeper, craft
-#   bench/compare/run.sh --out results        writes compare.json, compare.md and SVGs there (default: build/compare)
+#   bench/compare/run.sh --out results        writes index.html, compare.md, compare.json, SVGs there (default: build/compare)
 #
 # Further flags go to the program (compare --help). A peer that isn't installed is named, and its column stays empty.
 # The peers' own services are not started, neither now (policy-rc.d) nor at the next boot, unless they were installed
@@ -18,6 +18,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../cmake/setup.sh"
 COMPARE_PACKAGES=(etcd-server zookeeper libraft-dev libuv1-dev)
 
 install=no
+only=''
+cell=5 # seconds
 out=$SETUP_ROOT/build/compare
 arguments=()
 while (($# > 0)); do
@@ -32,6 +34,19 @@ while (($# > 0)); do
       shift
       ;;
     --out=*) out=$(realpath -m "${1#--out=}") ;;
+    --quick)
+      cell=1
+      arguments+=("$1")
+      ;;
+    --only)
+      only=${2:?--only needs names}
+      arguments+=("$1" "$2")
+      shift
+      ;;
+    --only=*)
+      only=${1#--only=}
+      arguments+=("$1")
+      ;;
     *) arguments+=("$1") ;;
   esac
   shift
@@ -99,5 +114,17 @@ setup_packages build
 if [[ -e $SETUP_BUILD/build.ninja ]]; then setup_run "cmake" configure cmake --preset "$SETUP_PRESET"; fi
 setup_build compare_all
 
-"$SETUP_BUILD/bench/compare/compare" --out "$out" "${arguments[@]}"
-setup_say "The table and the pictures are in $out (compare.md, compare.json)"
+# What no socket of a peer compares with, quorate's callers in the leader's process, comes from bench/commit.
+figures=()
+if [[ ${only:-quorate} == *quorate* ]]; then
+  setup_say "Measuring commits by callers in the process"
+  "$SETUP_BUILD/bench/commit/commit" --path in_process --callers 1,256,1000 --bytes 100,1024 --seconds "$cell" \
+    --out "$out" >"$SETUP_LOGS/compare-commit.log"
+  figures=(--figures "$out/commit.json")
+fi
+setup_say "Comparing; what is measured is told as it goes"
+status=0
+"$SETUP_BUILD/bench/compare/compare" --out "$out" "${figures[@]}" "${arguments[@]}" || status=$?
+"$SETUP_BUILD/bench/report/report" "$out" >/dev/null
+setup_say "The table is in $out/compare.md, a page with all pictures in $out/index.html"
+exit $status
