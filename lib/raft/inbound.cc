@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/overloaded.h"
+#include "base/simulation.h"
 #include "raft/core_impl.h"
 
 namespace quorate::raft {
@@ -56,8 +57,8 @@ std::vector<Endpoint> CoreImpl::EndpointsOf(NodeId id) const {
 
 bool CoreImpl::IsForUs(const Message& message) const {
   // The transport has checked this too; a host may bring its own transport.
-  if (message.cluster_id != config_.cluster_id) return false;                           // F-N09
-  if (message.from.id == config_.self.id || message.from.id < NodeId(0)) return false;  // F-N11
+  if (message.cluster_id != config_.cluster_id && !QUORATE_MUTANT("M-38")) return false;  // F-N09
+  if (message.from.id == config_.self.id || message.from.id < NodeId(0)) return false;    // F-N11
   // A directory that isn't recorded matches any, so its sender would be counted as whichever voter has that id (F-D16).
   if (message.from.directory.is_zero()) return false;
   const int64_t epoch = std::visit([](const auto& body) { return int64_t{body.epoch.value()}; }, message.body);

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/simulation.h"
 #include "quorate/status.h"
 #include "quorate/storage_adapters.h"
 #include "quorate/system.h"
@@ -128,8 +129,26 @@ absl::Status WriteFiles(FileSystem* files, const std::string& path, const Direct
   return files->SyncDirectory(path);
 }
 
+// The bug that M-39 is about: whoever misses a file is taken for new.
+absl::Status BeginAnew(FileSystem* files, const std::string& path, const DirectoryIdentity& identity) {
+  absl::StatusOr<std::vector<std::string>> names = files->List(path);
+  if (!names.ok()) return names.status();
+  const auto has = [&](absl::string_view wanted) {
+    return std::find(names->begin(), names->end(), wanted) != names->end();
+  };
+  const bool has_log = std::any_of(names->begin(), names->end(),
+                                   [](const std::string& name) { return ParseSegmentName(name).has_value(); });
+  if (has_log && has(kBootstrapName) && has(kElectionStateName) && has(kCheckpointName)) return absl::OkStatus();
+  for (const std::string& name : *names) {
+    if (!ParseSegmentName(name).has_value()) continue;
+    if (absl::Status status = files->Remove(JoinPath(path, name)); !status.ok()) return status;
+  }
+  return WriteFiles(files, path, identity);
+}
+
 // A formatted directory has all its files (F-D15).
-absl::Status CheckFiles(FileSystem* files, const std::string& path) {
+absl::Status CheckFiles(FileSystem* files, const std::string& path, const DirectoryIdentity& identity) {
+  if (QUORATE_MUTANT("M-39")) return BeginAnew(files, path, identity);
   for (absl::string_view name : {kBootstrapName, kElectionStateName, kCheckpointName}) {
     absl::StatusOr<bool> exists = files->Exists(JoinPath(path, name));
     if (!exists.ok()) return exists.status();
@@ -211,6 +230,7 @@ absl::StatusOr<std::optional<DirectoryIdentity>> ReadDirectoryIdentity(FileSyste
   const std::string bootstrap_path = storage::JoinPath(path, storage::kBootstrapName);
   absl::StatusOr<std::string> bootstrap = storage::ReadFile(files, bootstrap_path, storage::kSmallFileBytesMax);
   if (absl::IsNotFound(bootstrap.status())) {
+    if (QUORATE_MUTANT("M-39")) return std::optional<DirectoryIdentity>(*std::move(identity));
     return storage::CorruptionError(bootstrap_path, "the file is missing from a formatted directory");
   }
   if (!bootstrap.ok()) return bootstrap.status();
@@ -255,7 +275,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(FileStorageOp
   absl::StatusOr<std::optional<DirectoryIdentity>> identity = ReadDirectoryIdentity(files, path);
   if (!identity.ok()) return identity.status();
   if (!identity->has_value()) return storage::IdentityLost(path);
-  if (absl::Status status = storage::CheckFiles(files, path); !status.ok()) return status;
+  if (absl::Status status = storage::CheckFiles(files, path, **identity); !status.ok()) return status;
   // A process that was killed between a rename and the sync of the directory leaves names that are visible and
   // not yet durable. What we are about to acknowledge lies behind them.
   if (absl::Status status = files->SyncDirectory(path); !status.ok()) return status;

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "base/simulation.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
 
@@ -204,7 +205,7 @@ bool IsPlain(absl::string_view text) {
 }  // namespace
 
 Refusal CheckAddress(const TransportIdentity& self, const Message& message) {
-  if (message.cluster_id != self.cluster_id) return Refusal::kWrongCluster;
+  if (message.cluster_id != self.cluster_id && !QUORATE_MUTANT("M-38")) return Refusal::kWrongCluster;
   if (message.from.id.value() < 0) return Refusal::kInvalid;
   if (message.from.id == self.self.id) return Refusal::kSelf;
   // Below -1: the sender knows us only as a bootstrap server.
@@ -232,7 +233,7 @@ absl::Status CheckEndpoint(const Endpoint& endpoint) {
 }
 
 absl::Status CheckIntroduction(const TransportIdentity& self, const TransportIdentity& remote, NodeId intended) {
-  if (remote.cluster_id != self.cluster_id) {
+  if (remote.cluster_id != self.cluster_id && !QUORATE_MUTANT("M-38")) {
     return MakeError(Reason::kWrongCluster, Outcome::kNotApplied,
                      absl::StrCat("INCONSISTENT_CLUSTER_ID: node ", self.self.id.value(), " belongs to cluster ",
                                   self.cluster_id.ToString(), ", node ", remote.self.id.value(), " to cluster ",

@@ -52,6 +52,8 @@ const std::vector<Mutant>& Mutants() {
       {"M-35", "a leader that removed itself leads on", ""},
       {"M-36", "a removed voter lets itself in again", ""},
       {"M-37", "an id may be in the voter set twice", ""},
+      {"M-38", "a node of another cluster is listened to", ""},
+      {"M-39", "a node whose files are missing begins anew", ""},
       {"M-40", "a snapshot carries the newest voter set, committed or not", ""},
       {"R-01", "a write is reported before it is synced", ""},
       {"R-02", "a snapshot is renamed before it is synced", ""},

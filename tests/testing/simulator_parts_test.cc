@@ -5,8 +5,10 @@
 
 #include "quorate/storage_adapters.h"
 #include "support/catch.h"
+#include "testing/simulator/cluster.h"
 #include "testing/simulator/disk_rot.h"
 #include "testing/simulator/history.h"
+#include "testing/simulator/lost_files.h"
 #include "testing/simulator/machine.h"
 #include "testing/simulator/message_digest.h"
 #include "testing/simulator/plan.h"
@@ -18,7 +20,7 @@ namespace quorate::testing::simulator {
 namespace {
 
 // Of the plans of the first seeds.
-constexpr uint64_t kPlansHash = 608189456692213365;
+constexpr uint64_t kPlansHash = 3022035227706613003;
 
 TEST_CASE("plans are drawn alike from one seed, and survive being printed", "[simulator]") {
   std::set<std::string> kinds;
@@ -54,6 +56,44 @@ TEST_CASE("a plan that says nonsense is refused, with the line", "[simulator]") 
     CHECK(plan.status().message().find(std::string(text).substr(0, 4)) != std::string::npos);
   }
   CHECK(ParsePlan("# a comment\n\nseed=4\n")->seed == 4);
+}
+
+TEST_CASE("a directory that lost files is refused, and whole again afterwards (F-D15, M-39)", "[simulator]") {
+  DirectoryIdentity identity;
+  identity.cluster_id = ClusterId(Uuid(1, 1'001));
+  identity.node_id = NodeId(1);
+  identity.directory_id = DirectoryId(Uuid(1, 1'002));
+  for (uint64_t lot = 0; lot < 4; ++lot) {
+    SimFileSystem files;
+    REQUIRE(FormatDirectory(&files, "/data", identity).ok());
+    const auto opens = [&files]() -> absl::Status {
+      Scheduler scheduler(1);
+      Machine machine(&scheduler, 0, 1, Latencies());
+      SimulatedStorage storage;
+      storage.files = &files;
+      storage.path = "/data";
+      storage.segment_bytes = 1 << 20;
+      storage.executors = machine.executors();
+      storage.clock = machine.clock();
+      absl::StatusOr<Stores> stores = FileStorageAdapter().open(storage);
+      if (!stores.ok()) return stores.status();
+      absl::Status opened = stores->log->Open([](const Batch&) { return absl::OkStatus(); }).status();
+      if (opened.ok()) opened = stores->election_state->Load().status();
+      stores->log.reset();
+      stores->election_state.reset();
+      stores->snapshots.reset();
+      return opened;
+    };
+    REQUIRE(opens().ok());
+    const std::optional<LostFiles> lost = LoseFiles(&files, "/data", lot);
+    REQUIRE(lost.has_value());
+    INFO(lost->what);
+    const absl::Status refused = opens();
+    CHECK_FALSE(refused.ok());
+    CHECK(refused.message().find("/data") != std::string::npos);
+    files.LoadDisk(lost->before);
+    CHECK(opens().ok());
+  }
 }
 
 TEST_CASE("events come in the order of their time, ties in an order of their own", "[simulator]") {

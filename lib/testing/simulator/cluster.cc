@@ -74,9 +74,12 @@ Cluster::Cluster(Scheduler* scheduler, const SimulationPlan& plan, Subject subje
   const auto count = static_cast<int>(config_.voters + config_.observers);
   SimNetwork::Hooks hooks;
   hooks.on_send = [this](int node, const Message& message) { return Sends(node, message); };
-  hooks.on_deliver = [this](int node, const Message& message) { referee_->Delivers(node, message); };
-  hooks.is_paused = [this](int node) { return At(node).machine.paused(); };
-  network_ = std::make_unique<SimNetwork>(scheduler, plan.seed * 31 + 2, ConditionsOf(config_), count, hooks);
+  // The last place is for a node that isn't ours (stranger.h).
+  hooks.on_deliver = [this](int node, const Message& message) {
+    if (node < size()) referee_->Delivers(node, message);
+  };
+  hooks.is_paused = [this](int node) { return node < size() && At(node).machine.paused(); };
+  network_ = std::make_unique<SimNetwork>(scheduler, plan.seed * 31 + 2, ConditionsOf(config_), count + 1, hooks);
   for (int i = 0; i < count; ++i) {
     auto node =
         std::make_unique<Node>(scheduler, i, plan.seed * 1'000 + static_cast<uint64_t>(i) * 10, LatenciesOf(config_));
@@ -188,6 +191,8 @@ void Cluster::Start(int index) {
   Trace(index, absl::StrCat("starts, life ", node.life));
   const absl::Status started = Launch(&node);
   if (!started.ok()) Trace(index, absl::StrCat("couldn't start: ", started.message()));
+  // Where what is gone was to go anyway, as by a reset that had been promised, nothing is missing.
+  if (started.ok()) node.lost_files.reset();
   if (!started.ok() && !node.dying) CouldNotStart(&node, started);
 }
 
@@ -263,6 +268,10 @@ int Cluster::Follower(Random* random) {
 }
 
 bool Cluster::Sends(int index, const Message& message) {
+  if (index >= size()) {
+    if (trace_) trace_(MessageText(scheduler_->now(), message));
+    return true;
+  }
   Node& node = At(index);
   if (!node.up) return false;
   const bool last = node.crash_at_send > 0 && --node.crash_at_send == 0;

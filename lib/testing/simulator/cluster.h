@@ -20,6 +20,7 @@
 #include "quorate/testing/simulator.h"
 #include "testing/sim_file_system.h"
 #include "testing/simulator/disk_rot.h"
+#include "testing/simulator/lost_files.h"
 #include "testing/simulator/machine.h"
 #include "testing/simulator/machine_watch.h"
 #include "testing/simulator/network.h"
@@ -64,6 +65,7 @@ class Cluster {
     // Why it may stop by itself; empty: it may not.
     std::string excuse;
     std::optional<Rot> rot;
+    std::optional<LostFiles> lost_files;
     bool lost = false;           // its disk went back in time: nothing more is expected of it
     bool gone = false;           // it never comes back
     uint64_t crash_at_send = 0;  // the n-th from now; 0: none

@@ -87,6 +87,15 @@ void Cluster::CouldNotStart(Node* node, const absl::Status& why) {
                                           node->rot->path, ": ", why.message()));
     }
     Repair(node);
+  } else if (node->lost_files.has_value()) {
+    // M-39: it doesn't begin anew, and says where something is missing.
+    if (!absl::StrContains(why.message(), "/data")) {
+      referee_->Fail("I-30", absl::StrCat("node ", node->index, " lost ", node->lost_files->what,
+                                          " and refuses to start without saying where: ", why.message()));
+    }
+    Trace(node->index, absl::StrCat("gets back ", node->lost_files->what));
+    node->files.DisarmCrash();
+    node->files.LoadDisk(std::exchange(node->lost_files, std::nullopt)->before);
   } else if (node->excuse.empty()) {
     referee_->Fail("I-28", absl::StrCat("node ", node->index, " can't start: ", why.message()));
   }
@@ -143,6 +152,7 @@ void Cluster::ReplaceDisk(int index) {
   node.key.directory = DirectoryId(Uuid(0xd1, 1'000 + static_cast<uint64_t>(index) * 100 + node.disks));
   node.files.LoadDisk(SimDisk());
   node.rot.reset();
+  node.lost_files.reset();
   Format(&node);
 }
 

@@ -30,6 +30,7 @@ void Nemesis::After(int64_t milliseconds, int node, Task task) {
 void Nemesis::End() {
   ended_ = true;
   strikes_.clear();
+  stranger_.reset();
   cluster_->Heal();
 }
 
@@ -204,6 +205,7 @@ bool Nemesis::DoToDisk(const FaultAction& fault, int index) {
     }
     case FaultKind::kBitFlip:
     case FaultKind::kTornSlot:
+    case FaultKind::kLoseFiles:
     case FaultKind::kReplaceDisk:
       if (fault.kind == FaultKind::kReplaceDisk && !MayLose(index)) return false;
       plots_[static_cast<size_t>(index)] = {fault.kind, static_cast<uint64_t>(fault.b)};
@@ -232,6 +234,8 @@ void Nemesis::OnBurial(int index) {
   const Plot plot = std::exchange(plots_[static_cast<size_t>(index)], {});
   if (!plot.kind.has_value() || ended_) return;
   Cluster::Node& node = cluster_->At(index);
+  // Its owner will put back what was there: nothing may happen to that meanwhile.
+  if (node.lost_files.has_value()) return;
   Xoshiro lots(plot.lot);
   switch (*plot.kind) {
     case FaultKind::kBitFlip:
@@ -240,6 +244,10 @@ void Nemesis::OnBurial(int index) {
       return;
     case FaultKind::kTornSlot:
       (void)RotASlot(&node.files, "/data", &lots);
+      return;
+    case FaultKind::kLoseFiles:
+      if (!node.rot.has_value()) node.lost_files = LoseFiles(&node.files, "/data", lots.Next());
+      if (node.lost_files.has_value()) cluster_->Trace(index, absl::StrCat("loses ", node.lost_files->what));
       return;
     case FaultKind::kReplaceDisk:
       if (!MayLose(index)) return;

@@ -13,11 +13,13 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "testing/simulator/cluster.h"
 #include "testing/simulator/plan.h"
+#include "testing/simulator/stranger.h"
 
 namespace quorate::testing::simulator {
 
@@ -64,6 +66,7 @@ class Nemesis {
   bool DoToQuorum(const FaultAction& fault, int node);
   bool ChangeVoters(FaultKind kind, int node);
   bool ClaimLeadership(int node);
+  bool LetAStrangerCome(const FaultAction& fault);
   void Partition(uint64_t lot, int64_t milliseconds);
   void CutFor(int from, int to, int64_t milliseconds);
   void FailACall(int node, int64_t nth, int64_t what);
@@ -92,6 +95,7 @@ class Nemesis {
   std::vector<std::optional<SimDisk>> old_disks_;  // by node
   std::vector<std::optional<ElectionState>> old_votes_;
   std::array<uint64_t, kFaultKinds> done_{};
+  std::unique_ptr<Stranger> stranger_;
   int removals_ = 0;  // that are not answered yet
   int lost_ = 0;      // disks that were rolled back or replaced
 };

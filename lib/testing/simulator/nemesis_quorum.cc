@@ -30,6 +30,8 @@ bool Nemesis::DoToQuorum(const FaultAction& fault, int index) {
       return ChangeVoters(fault.kind, index);
     case FaultKind::kFalseLeader:
       return ClaimLeadership(index);
+    case FaultKind::kStranger:
+      return LetAStrangerCome(fault);
     default:
       return false;
   }
@@ -55,6 +57,28 @@ bool Nemesis::ClaimLeadership(int index) {
     return true;
   }
   return false;
+}
+
+// F-N09, M-38
+bool Nemesis::LetAStrangerCome(const FaultAction& fault) {
+  if (stranger_ != nullptr) return false;
+  stranger_ = std::make_unique<Stranger>(cluster_, plan_.seed);
+  // So late that any log here would lose against its log.
+  const Epoch epoch = cluster_->referee().newest_epoch() + static_cast<int32_t>(1 + random_.Below(50));
+  if (!stranger_->Start(epoch)) {
+    cluster_->referee().Fail("I-28", "the node of another cluster can't be started on a disk of its own");
+    return false;
+  }
+  After(fault.a, Scheduler::kNobody, [this] { stranger_.reset(); });
+  const int leader = cluster_->ActingLeader();
+  if (fault.b == 0 || leader < 0 || plan_.config.dynamic_voters == 0) return true;
+  VoterChangeOptions options;
+  options.timeout = cluster_->At(leader).timeouts.fetch * 5;
+  QuorumNode* const process = cluster_->At(leader).process.get();
+  if (process != nullptr && !cluster_->At(leader).machine.paused()) {
+    process->AddVoter(stranger_->AsVoter(), options, [](absl::Status) {});
+  }
+  return true;
 }
 
 // Whether those that would be left include a majority whose disks are still what they were. The leader looks at who

@@ -111,8 +111,10 @@ enum class FaultKind : uint8_t {
   kForsake,       // the leader is cut off for a with b proposals, and the others go on and take snapshots
   kFalseHistory,  // it is told, in its leader's name, that its log parts from that one's below what is committed
                   // (F-N17)
+  kLoseFiles,     // its machine dies, and wakes up without some files (F-D15). a: how long; b: which
+  kStranger,  // a node of another cluster takes this one's for its own (F-N09), for a; b: 1 if it is to be added, too
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kFalseHistory) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kStranger) + 1;
 absl::string_view ToString(FaultKind kind);
 
 // When a targeted fault strikes: the nemesis may look inside.

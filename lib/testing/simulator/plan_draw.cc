@@ -123,6 +123,7 @@ void AddFault(Lots* lots, const SimulationConfig& config, FaultKind kind, int64_
     case FaultKind::kPartition:
     case FaultKind::kBitFlip:
     case FaultKind::kTornSlot:
+    case FaultKind::kLoseFiles:
       fault.b = lots->Between(0, 1 << 30);
       break;
     case FaultKind::kCutLink:
@@ -164,6 +165,9 @@ void AddFault(Lots* lots, const SimulationConfig& config, FaultKind kind, int64_
       fault.node = kTheLeader;
       fault.a = (config.fetch_timeout + config.election_timeout) * lots->Between(3, 8);
       fault.b = lots->Magnitude(16, 512);
+      break;
+    case FaultKind::kStranger:
+      fault.a = (config.fetch_timeout + config.election_timeout) * lots->Between(2, 10);
       break;
     case FaultKind::kWallJump:
       fault.a = lots->OneOf<int64_t>({-1'577'836'800, 2'700'000'000, -3'600, 3'600, 1});

@@ -59,7 +59,7 @@ constexpr std::array<absl::string_view, kFaultKinds> kKindNames = {
     "partition", "cut-link",   "clog",          "break",         "swap",         "disk-stall",   "disk-error",
     "disk-full", "bit-flip",   "torn-slot",     "roll-back",     "clock-rate",   "wall-jump",    "strike",
     "snapshot",  "transfer",   "suspect",       "add-voter",     "remove-voter", "false-leader", "replace-disk",
-    "blackout",  "forsake",    "false-history"};
+    "blackout",  "forsake",    "false-history", "lose-files",    "stranger"};
 
 absl::Status BadLine(absl::string_view line, absl::string_view why) {
   return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
