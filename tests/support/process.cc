@@ -15,6 +15,7 @@
 #include <sstream>
 #include <utility>
 
+#include "support/catch.h"
 #include "support/wait.h"
 
 namespace quorate::testing {
@@ -40,6 +41,16 @@ bool IsFree(int port) {
   return free;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+void FailOnReports(const std::string& output) {
+  const std::string text = ReadText(output);
+  for (const char* mark : {"Sanitizer: ", "runtime error: "}) {
+    const size_t found = text.find(mark);
+    if (found != std::string::npos) FAIL_CHECK("a child's " << output << " has: " << text.substr(found, 8'000));
+  }
+}
+#endif
+
 }  // namespace
 
 std::unique_ptr<Process> Process::Start(const std::vector<std::string>& args, const std::string& output) {
@@ -62,13 +73,17 @@ std::unique_ptr<Process> Process::Start(const std::vector<std::string>& args, co
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
-  return std::unique_ptr<Process>(new Process(pid));
+  return std::unique_ptr<Process>(new Process(pid, output));
 }
 
 Process::~Process() {
-  if (!running()) return;
-  Signal(SIGKILL);
-  WaitForEnd(absl::Seconds(10));
+  if (running()) {
+    Signal(SIGKILL);
+    WaitForEnd(absl::Seconds(10));
+  }
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  FailOnReports(output_);
+#endif
 }
 
 void Process::Signal(int signal) {
