@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "quorate/storage_adapters.h"
+#include "simulator/sections.h"
 #include "support/catch.h"
 #include "testing/simulator/cluster.h"
 #include "testing/simulator/disk_rot.h"
@@ -56,6 +57,17 @@ TEST_CASE("a plan that says nonsense is refused, with the line", "[simulator]") 
     CHECK(plan.status().message().find(std::string(text).substr(0, 4)) != std::string::npos);
   }
   CHECK(ParsePlan("# a comment\n\nseed=4\n")->seed == 4);
+}
+
+TEST_CASE("a generated section of a page is replaced, and what people wrote stays", "[simulator]") {
+  const std::string page = WithSection("# Page\n", "run", "old\n");
+  CHECK(page == "# Page\n\n<!-- generated: run -->\nold\n<!-- end: run -->\n");
+  const std::string both = WithSection(page + "\nBy hand.\n", "seeded bugs", "table\n");
+  const std::string next = WithSection(both, "run", "new\n");
+  CHECK(next ==
+        "# Page\n\n<!-- generated: run -->\nnew\n<!-- end: run -->\n\nBy hand.\n\n"
+        "<!-- generated: seeded bugs -->\ntable\n<!-- end: seeded bugs -->\n");
+  CHECK(WithSection("", "run", "x\n") == "<!-- generated: run -->\nx\n<!-- end: run -->\n");
 }
 
 TEST_CASE("a directory that lost files is refused, and whole again afterwards (F-D15, M-39)", "[simulator]") {
