@@ -137,7 +137,8 @@ TEST_CASE(
     INFO("node " << behind);
     auto watching = std::make_shared<Watching>();
     cluster.At(behind).node->AddPublisher(watching);
-    cluster.executor().RunFor(absl::Seconds(1));
+    // The leader puts its next snapshots off for a while after somebody loaded one.
+    cluster.executor().RunFor(absl::Seconds(15));
     cluster.Isolate(behind, true);
     const Offset left_at = Describe(cluster, behind).log_end;
     REQUIRE(cluster.Await([&] { return cluster.Controller() != 0 && cluster.Controller() != behind; }));
