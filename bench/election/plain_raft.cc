@@ -97,7 +97,9 @@ class Election {
       self.voted_for = static_cast<int>(candidate);
       ResetTimer(voter);
     }
-    Send([this, candidate, granted, term = self.term] { OnVote(candidate, term, granted); });
+    const absl::Duration stored = granted ? options_.store.Draw(random_) : absl::ZeroDuration();
+    At(now_ + stored + options_.network.Draw(random_),
+       [this, candidate, granted, term = self.term] { OnVote(candidate, term, granted); });
   }
 
   void OnVote(size_t candidate, int term, bool granted) {

@@ -4,7 +4,8 @@
 // The experiment is that of Ongaro's thesis, section 9.3 ("Consensus: Bridging Theory and Practice", 2014): five
 // servers, a broadcast takes about 15 ms, heartbeats come every half minimum timeout and are synchronised just before
 // the leader crashes, at a random point of its heartbeat interval; logs have different lengths, so that not everybody
-// can win. Disk writes are part of the broadcast time there, and here.
+// can win. A broadcast time says nothing of how it is made up, which matters: two candidates collide if the second one
+// stands before the first one's request is there. So a voter takes some of it to store its vote, before it answers.
 #ifndef QUORATE_BENCH_ELECTION_PLAIN_RAFT_H_
 #define QUORATE_BENCH_ELECTION_PLAIN_RAFT_H_
 
@@ -22,6 +23,7 @@ struct PlainRaftOptions {
   absl::Duration timeout_min;
   absl::Duration timeout_max;
   Delay network;  // one way
+  Delay store;    // of a vote
   uint64_t seed = 1;
 };
 

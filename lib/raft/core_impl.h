@@ -149,6 +149,8 @@ class CoreImpl final : public Core {
   void StartRound(bool pre_vote);
   void AskForVotes();
   void CountPreVotes();
+  // Whose votes aren't to be expected.
+  std::set<NodeId> OutOfReach() const;
   void CountVotes();
   void PreElectionFailed();
   void RunElectionTimers();
@@ -298,6 +300,7 @@ class CoreImpl final : public Core {
   bool shutting_down_ = false;
   std::set<NodeId> connected_;
   std::set<NodeId> unreachable_;      // the connection broke, or could not be made
+  NodeId silent_leader_ = kNoNode;    // given up for its silence, and not heard since
   std::map<NodeId, Endpoint> peers_;  // as the driver was told
   bool peers_may_have_changed_ = true;
   NodeId leader_hint_ = kNoNode;  // led when this node stopped
@@ -308,6 +311,8 @@ class CoreImpl final : public Core {
   std::optional<VoteTally> tally_;
   uint64_t round_id_ = 0;  // the request id of the round's messages
   Instant resend_at_ = Instant::Infinite();
+  Instant round_began_;
+  absl::Duration round_trip_;  // of the last pre-votes that were won
   bool saw_better_asker_ = false;
   bool deferring_ = false;  // has its majority of pre-votes, lets the better asker go first
   bool backing_off_ = false;

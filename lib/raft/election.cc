@@ -13,6 +13,7 @@ namespace quorate::raft {
 void CoreImpl::StartRound(bool pre_vote) {
   tally_.emplace(voters_in_force());
   round_id_ = NewRequestId();
+  round_began_ = now_;
   election_deadline_ = now_ + timing_.Election();
   AskForVotes();
   if (!pre_vote) return;  // our own vote counts when it is stored
@@ -33,37 +34,45 @@ void CoreImpl::CountPreVotes() {
   if (deferring_) return;
   if (tally_->Won()) {
     const bool alone = tally_->size() == 1;
-    absl::Duration wait = alone ? absl::ZeroDuration() : timing_.PriorityStagger(config_.priority);
+    round_trip_ = std::min(now_ - round_began_, timing_.RoundTripMax());
+    absl::Duration wait = alone ? absl::ZeroDuration() : timing_.PriorityStagger(config_.priority, round_trip_);
     // Two stand at the same moment and both would ask for real votes: the better one goes first.
-    if (saw_better_asker_) wait = std::max(wait, timing_.Stagger());
+    if (saw_better_asker_) wait = std::max(wait, timing_.Stagger(round_trip_));
     if (wait == absl::ZeroDuration()) return BecomeCandidate();
     deferring_ = true;
     election_deadline_ = now_ + wait;
-  } else if (tally_->Lost(unreachable_)) {
+  } else if (tally_->Lost(OutOfReach())) {
     PreElectionFailed();
   }
 }
 
+std::set<NodeId> CoreImpl::OutOfReach() const {
+  std::set<NodeId> nodes = unreachable_;
+  if (silent_leader_ != kNoNode) nodes.insert(silent_leader_);
+  return nodes;
+}
+
 void CoreImpl::CountVotes() {
   if (tally_->Won()) return BecomeLeader();
-  if (backing_off_ || !tally_->Lost(unreachable_)) return;
+  if (backing_off_ || !tally_->Lost(OutOfReach())) return;
   // Raft section 9.3's random wait, exponential, so that the next round finds one candidate.
   backing_off_ = true;
   resend_at_ = Instant::Infinite();
-  election_deadline_ = now_ + timing_.Backoff(++failed_rounds_);
+  election_deadline_ = now_ + timing_.Backoff(++failed_rounds_, round_trip_);
 }
 
 void CoreImpl::PreElectionFailed() {
-  const absl::Duration backoff = timing_.Backoff(++failed_rounds_);
+  const absl::Duration backoff = timing_.Backoff(++failed_rounds_, round_trip_);
   if (leader_.id == kNoNode || leader_deposed_) {
     BecomeUnattached(epoch_);
     if (MayLead()) election_deadline_ = now_ + backoff;
     return;
   }
   // A majority still hears the leader, or can't be reached: follow it again. If its connection is what broke, ask
-  // again soon: the others may be about to lose it too.
+  // again soon: the others may be about to lose it too. If it was silence, ask again when theirs has become more of a
+  // reason to grant, too: they do after half of their patience.
   BecomeFollower(epoch_, LeaderInfo(leader_));
-  fetch_deadline_ = now_ + (leader_gone_ ? backoff : silence_.Timeout());
+  fetch_deadline_ = now_ + (leader_gone_ ? backoff : silence_.Timeout() / 2);
 }
 
 void CoreImpl::RunElectionTimers() {

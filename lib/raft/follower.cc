@@ -70,6 +70,7 @@ void CoreImpl::LeaderIsGone() {
 
 void CoreImpl::RunFollowerTimers() {
   if (now_ >= fetch_deadline_) {
+    silent_leader_ = leader_.id;
     if (MayLead()) return BecomeProspective();
     return BecomeUnattached(epoch_);
   }

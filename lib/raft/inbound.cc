@@ -67,6 +67,7 @@ bool CoreImpl::IsForUs(const Message& message) const {
 
 void CoreImpl::Receive(Instant now, const Message& message) {
   if (!Begin(now) || !IsForUs(message)) return;
+  if (message.from.id == silent_leader_) silent_leader_ = kNoNode;
   if (message.IsResponse()) {
     // F-N08: an answer to a previous life of ours, or to somebody else.
     if (message.request_incarnation != config_.incarnation || !message.to.Matches(config_.self)) return;

@@ -18,7 +18,7 @@ SilenceDetector::SilenceDetector(absl::Duration shortest, absl::Duration longest
 
 void SilenceDetector::Reset() {
   last_.reset();
-  longest_gap_ = mean_ = deviation_ = absl::ZeroDuration();
+  longest_gap_ = mean_ = deviation_ = worst_ = worst_before_ = absl::ZeroDuration();
   samples_ = 0;
   timeout_ = longest_;
 }
@@ -32,19 +32,31 @@ void SilenceDetector::Heard(Instant now) {
   longest_gap_ = std::max(longest_gap_, now - *last_);
   last_ = now;
   if (now - window_begun_ < beat_) return;
-  TakeSample();
+  TakeSample(now);
   window_begun_ = now;
   longest_gap_ = absl::ZeroDuration();
 }
 
-void SilenceDetector::TakeSample() {
+absl::Duration SilenceDetector::RememberWorst(Instant now, absl::Duration late) {
+  if (samples_ == 0) worst_begun_ = now;
+  if (now - worst_begun_ >= kMemory) {
+    worst_before_ = worst_;
+    worst_ = absl::ZeroDuration();
+    worst_begun_ = now;
+  }
+  worst_ = std::max(worst_, late);
+  return std::max(worst_, worst_before_);
+}
+
+void SilenceDetector::TakeSample(Instant now) {
   const absl::Duration late = std::clamp(longest_gap_ - beat_, absl::ZeroDuration(), timeout_);
   const absl::Duration error = late > mean_ ? late - mean_ : mean_ - late;
   deviation_ = Approach(deviation_, error);
   mean_ = Approach(mean_, late);
+  const absl::Duration worst = RememberWorst(now, late);
   if (++samples_ < kSamplesMin) return;
   samples_ = kSamplesMin;
-  timeout_ = std::clamp(2 * beat_ + mean_ + 4 * deviation_, shortest_, longest_);
+  timeout_ = std::clamp(2 * beat_ + std::max(mean_ + 4 * deviation_, 2 * worst), shortest_, longest_);
 }
 
 }  // namespace quorate::raft

@@ -12,13 +12,17 @@
 // its mean deviation, and we wait two beats, plus the mean, plus four deviations - within bounds that the operator
 // sets, because a measurement that has gone astray must neither depose a healthy leader nor keep a dead one.
 //
+// That is the weather of the last seconds. Some things are rare and come back all the same: a lost packet on an idle
+// connection costs a retransmission timeout, a quarter of a second, every few minutes. A mean has forgotten the last
+// one when the next one comes. So we also remember the worst lateness of the last five to ten minutes, and wait two
+// beats plus twice that, if it is more. What happened once is no emergency the second time.
+//
 // Details that matter:
 //  - A sample is the longest gap in a window of one beat, not each gap: under load signs come by the thousand, and
-//  their
-//    tiny gaps would talk the estimate down just before the load ends.
+//    their tiny gaps would talk the estimate down just before the load ends.
 //  - Up quickly, down slowly. One late beat says "be careful" now; only many punctual ones say that it is over.
-//  - A single gap counts at most as much as the present timeout. Else one pause of a second would blind us for a
-//  minute.
+//  - A single gap counts at most as much as the present timeout. Else one pause of a second would blind us for
+//    minutes.
 //  - A pause of *ours* isn't the leader's silence: the driver says so, and that gap is not sampled.
 //  - Until some beats were heard from a leader, the answer is the upper bound.
 //
@@ -52,8 +56,11 @@ class SilenceDetector {
 
  private:
   static constexpr int kSamplesMin = 8;
+  static constexpr absl::Duration kMemory = absl::Minutes(5);
 
-  void TakeSample();
+  void TakeSample(Instant now);
+  // The worst lateness since between one and two kMemory ago.
+  absl::Duration RememberWorst(Instant now, absl::Duration late);
 
   const absl::Duration shortest_;
   const absl::Duration longest_;
@@ -65,6 +72,9 @@ class SilenceDetector {
   int samples_ = 0;
   absl::Duration mean_;       // of the lateness: how much the longest gap exceeds a beat
   absl::Duration deviation_;  // from that mean
+  Instant worst_begun_;
+  absl::Duration worst_;         // lateness since then
+  absl::Duration worst_before_;  // and in the kMemory before
 };
 
 }  // namespace quorate::raft

@@ -22,13 +22,20 @@ class Timing {
   // Uniform in [T, 2T): two voters that lost the same leader seldom wake together.
   [[nodiscard]] absl::Duration Election() const { return t_.election + Below(t_.election); }
   // After the n-th failure in a row (1 and up): random in [0, 10 ms x 2^n), capped, and never nothing. It starts low
-  // because a round takes a few milliseconds here, not a network's worst case.
-  [[nodiscard]] absl::Duration Backoff(int failures) const {
-    const absl::Duration range = kBackoffBase * (int64_t{1} << std::min(failures, 20));
+  // because a round takes a few milliseconds in one room, not a network's worst case; where the last round took longer,
+  // that counts: two whose waits differ by less than a round trip collide again.
+  [[nodiscard]] absl::Duration Backoff(int failures, absl::Duration round_trip) const {
+    const absl::Duration range = std::max(kBackoffBase, round_trip) * (int64_t{1} << std::min(failures, 20));
     return std::min(absl::Milliseconds(1) + Below(range), std::max(t_.election_backoff_max, absl::Milliseconds(1)));
   }
-  // A Prospective voter that saw a better one stand lets it go first for so long: a few stores and round trips.
-  [[nodiscard]] absl::Duration Stagger() const { return kStaggerBase + Below(kStaggerBase); }
+  // A Prospective voter that saw a better one stand lets it go first for so long: a few stores, and a round trip as
+  // this round took it. Without that, across regions, the wait would be over before the better one's request can be
+  // here.
+  [[nodiscard]] absl::Duration Stagger(absl::Duration round_trip) const {
+    return round_trip + kStaggerBase + Below(kStaggerBase);
+  }
+  // A round may have taken long because a message was lost; to wait for that once more helps nobody.
+  [[nodiscard]] absl::Duration RoundTripMax() const { return t_.election / 2; }
   // KIP-595: how long the successor at `position` of `count` waits; the first not at all, the rest ever longer.
   [[nodiscard]] absl::Duration SuccessorWait(size_t position, size_t count) const {
     if (position == 0) return absl::ZeroDuration();
@@ -55,9 +62,9 @@ class Timing {
   [[nodiscard]] absl::Duration DiskStall() const { return t_.disk_stall; }
   // A voter whose priority is below the highest lets those with a higher one go first: longer than the longest Stagger,
   // and by more the lower it is. No luck in it: it is the same each time, so that the higher one always wins.
-  [[nodiscard]] absl::Duration PriorityStagger(uint8_t priority) const {
+  [[nodiscard]] absl::Duration PriorityStagger(uint8_t priority, absl::Duration round_trip) const {
     if (priority >= kPriorityMax) return absl::ZeroDuration();
-    return 2 * kStaggerBase + kStaggerBase * (kPriorityMax - priority);
+    return round_trip + 2 * kStaggerBase + kStaggerBase * (kPriorityMax - priority);
   }
   // Changes of the voter set. How long an endpoint is asked who it is; how short the last round of catching up must be
   // (thesis section 4.2.1); without a fetch for how long a newcomer isn't there; what is advised to who was refused.

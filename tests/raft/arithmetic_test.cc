@@ -225,12 +225,14 @@ TEST_CASE("timing: random waits stay within their ranges, and successors wait ev
     const absl::Duration election = timing.Election();
     REQUIRE(election >= timeouts.election);
     REQUIRE(election < 2 * timeouts.election);
-    const absl::Duration backoff = timing.Backoff(1 + static_cast<int>(random.Below(60)));
+    const absl::Duration round_trip = absl::Milliseconds(random.Below(200));
+    const absl::Duration backoff = timing.Backoff(1 + static_cast<int>(random.Below(60)), round_trip);
     REQUIRE(backoff >= absl::Milliseconds(1));
     REQUIRE(backoff <= timeouts.election_backoff_max);
-    REQUIRE(timing.Backoff(1) <= absl::Milliseconds(21));
-    REQUIRE(timing.Stagger() >= absl::Milliseconds(10));
-    REQUIRE(timing.Stagger() < absl::Milliseconds(20));
+    REQUIRE(timing.Backoff(1, absl::ZeroDuration()) <= absl::Milliseconds(21));
+    REQUIRE(timing.Backoff(1, round_trip) <= 2 * std::max(round_trip, absl::Milliseconds(10)) + absl::Milliseconds(1));
+    REQUIRE(timing.Stagger(round_trip) >= round_trip + absl::Milliseconds(10));
+    REQUIRE(timing.Stagger(round_trip) < round_trip + absl::Milliseconds(20));
   }
   for (size_t count = 1; count <= 31; ++count) {
     CHECK(timing.SuccessorWait(0, count) == absl::ZeroDuration());
