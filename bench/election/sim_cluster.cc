@@ -169,7 +169,6 @@ void SimCluster::WatchRole(Replica& replica) {
   const ReplicaRole role = replica.core->role();
   if (replica.role == ReplicaRole::kFollower && role == ReplicaRole::kProspective) ++suspicions_;
   replica.role = role;
-  newest_epoch_ = std::max(newest_epoch_, replica.core->epoch());
 }
 
 void SimCluster::Append(Replica& replica, Batch batch, uint64_t generation) {
@@ -216,6 +215,14 @@ NodeId SimCluster::ActiveLeader() const {
     }
   }
   return leader;
+}
+
+Epoch SimCluster::NewestEpoch() const {
+  Epoch newest;
+  for (const Replica& replica : replicas_) {
+    if (replica.core != nullptr) newest = std::max(newest, replica.core->epoch());
+  }
+  return newest;
 }
 
 bool SimCluster::Steady() const {

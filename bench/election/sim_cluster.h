@@ -65,9 +65,10 @@ class SimCluster {
     Instant when;
   };
   [[nodiscard]] const FirstMessage& first_message() const { return first_message_; }
-  // How often a follower stood although it had a leader, and the newest epoch.
+  // How often a follower stood although it had a leader.
   [[nodiscard]] uint64_t suspicions() const { return suspicions_; }
-  [[nodiscard]] Epoch newest_epoch() const { return newest_epoch_; }
+  // The newest one that any node which runs has entered: above the leader's, an election is under way.
+  [[nodiscard]] Epoch NewestEpoch() const;
   // Not OK: a node halted, and the run is worth nothing.
   [[nodiscard]] const absl::Status& fault() const { return fault_; }
   Random& random() { return random_; }
@@ -114,7 +115,6 @@ class SimCluster {
   std::map<NodeId, Offset> held_back_;
   FirstMessage first_message_;
   uint64_t suspicions_ = 0;
-  Epoch newest_epoch_;
   absl::Status fault_;
 };
 

@@ -25,7 +25,7 @@ absl::StatusOr<Count> RunCell(const World& world, int voters, const StabilityOpt
   if (!cluster.RunUntil([&] { return cluster.Steady(); }, absl::Seconds(60))) {
     return absl::DeadlineExceededError(absl::StrCat("no leader in a ", world.caption, " after a minute"));
   }
-  const Epoch first = cluster.newest_epoch();
+  const Epoch first = cluster.NewestEpoch();
   const uint64_t suspicions = cluster.suspicions();
   const Instant end = cluster.now() + options.span;
   const std::string record(100, 'r');
@@ -42,7 +42,7 @@ absl::StatusOr<Count> RunCell(const World& world, int voters, const StabilityOpt
       count.longest_patience = std::max(count.longest_patience, cluster.core(NodeId(id))->silence_timeout());
     }
   }
-  count.elections = static_cast<uint64_t>(cluster.newest_epoch() - first);
+  count.elections = static_cast<uint64_t>(cluster.NewestEpoch() - first);
   count.suspicions = cluster.suspicions() - suspicions;
   return count;
 }

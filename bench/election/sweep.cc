@@ -64,8 +64,12 @@ absl::StatusOr<Outcome> RunCell(const Cell& cell, const SweepOptions& options, i
     if (!cluster.RunUntil([&] { return cluster.Steady(); }, kPatience)) return Stuck(cluster, "no steady leader");
     if (!cell.noticed) cluster.RunFor(absl::Milliseconds(1500 + 300 * Uniform(cluster.random())));
     const NodeId victim = cluster.ActiveLeader();
-    if (victim == kNoNode) continue;  // it lost its leadership while it waited: not what is measured here
-    const Epoch before = cluster.newest_epoch();
+    // A short silence has elections of its own in a noisy network; one that is under way isn't measured.
+    if (victim == kNoNode || cluster.NewestEpoch() > cluster.core(victim)->epoch()) {
+      --i;
+      continue;
+    }
+    const Epoch before = cluster.NewestEpoch();
     const Instant died = cluster.now();
     cluster.Crash(victim, cell.noticed);
     if (!cluster.RunUntil([&] { return cluster.AllKnowALeaderAfter(before); }, kPatience)) {
