@@ -60,6 +60,7 @@ enum class Reason : uint8_t {
   kNotCaughtUp,         // it doesn't fetch, or not fast enough (M-34)
   kUnsupportedVersion,  // its build doesn't support the kraft.version in force
   kUnsafeChange,        // too few of the remaining voters are alive to go on
+  kNoEndpoint,          // a voter has no endpoint in the voter set, so that another one couldn't reach it
 };
 
 // Where to go instead. `endpoint` is empty when only the id is known.

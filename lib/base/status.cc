@@ -23,7 +23,7 @@ struct ReasonRow {
 };
 
 // One row per Reason, in its order. docs/status.md explains each.
-constexpr std::array<ReasonRow, 27> kReasons = {{
+constexpr std::array<ReasonRow, 28> kReasons = {{
     {"unspecified", absl::StatusCode::kUnknown, false},
     {"invalid_argument", absl::StatusCode::kInvalidArgument, false},
     {"not_leader", absl::StatusCode::kFailedPrecondition, true},
@@ -51,8 +51,9 @@ constexpr std::array<ReasonRow, 27> kReasons = {{
     {"not_caught_up", absl::StatusCode::kUnavailable, true},
     {"unsupported_version", absl::StatusCode::kFailedPrecondition, false},
     {"unsafe_change", absl::StatusCode::kFailedPrecondition, true},
+    {"no_endpoint", absl::StatusCode::kFailedPrecondition, false},
 }};
-static_assert(kReasons.size() == static_cast<size_t>(Reason::kUnsafeChange) + 1);
+static_assert(kReasons.size() == static_cast<size_t>(Reason::kNoEndpoint) + 1);
 
 const ReasonRow& RowOf(Reason reason) { return kReasons[static_cast<size_t>(reason)]; }
 

@@ -77,6 +77,9 @@ std::string RemedyFor(const absl::Status& status) {
     case Reason::kUnsafeChange:
       return "Start the controllers that are down, and wait until they have caught up (metadata-quorum describe "
              "--replication)";
+    case Reason::kNoEndpoint:
+      return "Set advertised.listeners for its controller listener on the node that the message names, start it again, "
+             "and repeat this";
     case Reason::kWrongReplica:
       return "Check that the address is that of this very node, and that its data directory is the one that is meant";
     default:

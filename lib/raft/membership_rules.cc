@@ -114,6 +114,15 @@ absl::StatusOr<Verdict> JudgeAdd(const MembershipView& view, const VoterChange& 
     return Refuse(Reason::kTooLarge, kInvalidRequest, absl::ZeroDuration(),
                   absl::StrCat("there are ", view.voters->size(), " voters, the limit is ", limits::kVotersMax));
   }
+  const auto& voters = view.voters->voters();
+  const auto hidden = std::find_if(voters.begin(), voters.end(), [](const Voter& v) { return v.endpoints.empty(); });
+  if (hidden != voters.end()) {
+    // Alone it needs none. With a second voter it would be one that nobody can follow again after a restart.
+    return Refuse(Reason::kNoEndpoint, kInvalidRequest, absl::ZeroDuration(),
+                  absl::StrCat("voter ", hidden->key.ToString(), " has no endpoint in the voter set, so that voter ",
+                               key.ToString(), " couldn't reach it; start node ", hidden->key.id.value(),
+                               " with advertised endpoints first, which it then makes known by itself"));
+  }
   return Verdict::kGo;
 }
 

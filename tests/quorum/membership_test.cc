@@ -173,6 +173,45 @@ TEST_CASE("voter changes are idempotent, and each refusal has its reason", "[quo
   CHECK_FALSE(cluster.At(leader).node->Describe().voter_change.has_value());
 }
 
+TEST_CASE("a sole voter without an endpoint takes no second one, before it has made known where it is",
+          "[quorum][membership]") {
+  QuorumCluster cluster(1);
+  bool hidden = true;
+  cluster.adjust = [&](QuorumOptions& options) {
+    if (options.self.id != NodeId(1)) return;
+    for (Voter& voter : options.initial_voters) voter.endpoints.clear();
+    if (hidden) options.advertised_endpoints.clear();
+  };
+  cluster.StartAll();
+  REQUIRE(cluster.AwaitLeader() == 1);
+  REQUIRE(cluster.Propose(1, {"1"}).ok());
+  const int id = cluster.AddMember();
+  REQUIRE(cluster.Start(id).ok());
+  for (const bool dry_run : {true, false}) {
+    VoterChangeOptions options;
+    options.dry_run = dry_run;
+    const absl::Status refused = cluster.AddVoter(1, id, options);
+    CHECK(ReasonOf(refused) == Reason::kNoEndpoint);
+    CHECK(OutcomeOf(refused) == Outcome::kNotApplied);
+  }
+  CHECK(VotersOf(cluster, 1).size() == 1);
+
+  // Restarted with an endpoint, it says so in its log by itself; an addition waits until that is committed.
+  hidden = false;
+  cluster.Crash(1);
+  REQUIRE(cluster.Start(1).ok());
+  MustAdd(cluster, id);
+  CHECK(VotersOf(cluster, id) == std::vector<int>{1, id});
+  const std::vector<ReplicaStatus> voters = cluster.At(1).node->Describe().voters;
+  CHECK(voters.front().endpoints == std::vector<Endpoint>{cluster.At(1).endpoint});
+  // Each finds the other after a power failure.
+  cluster.CrashAll();
+  for (int each : {1, id}) REQUIRE(cluster.Start(each).ok());
+  const int leader = cluster.AwaitLeader();
+  REQUIRE(leader != 0);
+  CHECK(cluster.Propose(leader, {"1"}).ok());
+}
+
 TEST_CASE("a dry run says whether it is safe, and changes nothing", "[quorum][membership]") {
   QuorumCluster cluster(3);
   cluster.StartAll();

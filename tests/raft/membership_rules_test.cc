@@ -1,6 +1,7 @@
 // Which changes of the voter set may begin, what they lead to, and when a newcomer has caught up: arithmetic only.
 #include "raft/membership_rules.h"
 
+#include "absl/strings/match.h"
 #include "base/xoshiro.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
@@ -65,6 +66,20 @@ TEST_CASE("a change that nothing speaks against may begin") {
   VoterChange moved = Update(2);
   moved.voter.endpoints[0].port = 1;
   CHECK(leader.Goes(moved));
+}
+
+TEST_CASE("a voter that another one couldn't reach gets no second one at its side, and the refusal says what to do") {
+  Leader leader(MakeSet({1}));
+  leader.set = VoterSet({Voter{OneCore::Key(1), {}, 0, 1}});
+  leader.view.listener = "";
+  CHECK(leader.Refusal(Add(2)) == Reason::kNoEndpoint);
+  const absl::Status refused = JudgeVoterChange(leader.view, Add(2)).status();
+  CHECK_FALSE(IsRetriable(refused));
+  CHECK(absl::StrContains(refused.message(), "voter 1:"));
+  CHECK(absl::StrContains(refused.message(), "start node 1 with advertised endpoints first"));
+  CHECK(leader.Goes(Update(1)));  // which is how it gets one
+  leader.set = MakeSet({1});
+  CHECK(leader.Goes(Add(2)));
 }
 
 TEST_CASE("requests that make no sense are refused before anything else is looked at") {
