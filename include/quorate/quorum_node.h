@@ -14,7 +14,8 @@
 // disk halts the node, not your process: Describe() and the fault callback say why.
 //
 // All methods are thread-safe. Callbacks run on the node's apply thread unless noted; they may call any
-// method here but Shutdown.
+// method here but Shutdown. Should your code keep that thread for longer than timeouts.apply_stall, calls complete on
+// another one until it comes back, so that none waits beyond its deadline for ever.
 #ifndef QUORATE_QUORUM_NODE_H_
 #define QUORATE_QUORUM_NODE_H_
 
@@ -121,7 +122,14 @@ struct QuorumDescription {
   std::optional<std::vector<Voter>> committed_voters;
   std::optional<PendingVoterChange> voter_change;  // only on the leader
   LogPosition snapshot;                            // the newest here; {0, 0}: none
-  absl::Status fault;                              // why it halted; OK while it runs
+  // How long the oldest write under way on this node's disk, be it of the log or of a vote, has taken so far; zero:
+  // there is none. A leader resigns when it reaches timeouts.disk_stall (F-D12).
+  absl::Duration disk_age;
+  // How long the state machine has been at what it was given; zero: it has applied everything. From
+  // timeouts.apply_stall on it is stuck (F-H02).
+  absl::Duration apply_age;
+  bool apply_stalled = false;
+  absl::Status fault;  // why it halted; OK while it runs
 };
 
 class QuorumNode {

@@ -24,6 +24,10 @@ struct QuorumTimeouts {
   absl::Duration silence_min = absl::Milliseconds(150);  // quorate.quorum.silence.min.ms
   // A leader whose disk made no progress for so long resigns (F-D12).
   absl::Duration disk_stall = absl::Milliseconds(600);  // quorate.quorum.disk.stall.ms
+  // A node whose state machine has been at one piece (of about a mebibyte, or a snapshot) for so long is taken to be
+  // stuck: it hands leadership over if there is a voter that isn't, doesn't stand for election, and ends calls whose
+  // deadline passed on another thread than the apply thread (F-H02). 0: never.
+  absl::Duration apply_stall = absl::Seconds(30);  // quorate.quorum.apply.stall.ms
 };
 
 // When a node writes snapshots of its own, and how fast it hands them out (KIP-630).

@@ -166,7 +166,10 @@ void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescr
                  quorum.committed_voters ? ReplicasAsJson(AsReplicas(*quorum.committed_voters)) : Json(nullptr)},
                 {"pendingChange", PendingAsJson(quorum.voter_change)},
                 {"snapshot",
-                 Json{{"endOffset", quorum.snapshot.end.value()}, {"epoch", quorum.snapshot.epoch.value()}}}}
+                 Json{{"endOffset", quorum.snapshot.end.value()}, {"epoch", quorum.snapshot.epoch.value()}}},
+                {"leaderDiskAgeMs", absl::ToInt64Milliseconds(quorum.disk_age)},
+                {"leaderApplyAgeMs", absl::ToInt64Milliseconds(quorum.apply_age)},
+                {"leaderApplyStalled", quorum.apply_stalled}}
                .dump(2)
         << '\n';
     return;
@@ -185,6 +188,14 @@ void PrintQuorumStatus(std::ostream& out, OutputFormat format, const QuorumDescr
   // Not Kafka's; only there while the voter set changes.
   if (quorum.committed_voters) line("CommittedVoters:", ReplicaList(AsReplicas(*quorum.committed_voters), true));
   if (quorum.voter_change) line("PendingChange:", PendingChangeText(*quorum.voter_change));
+  // Nor these; only there when something has been under way for a while: a disk that hangs, a state machine that is
+  // stuck.
+  if (const int64_t age = absl::ToInt64Milliseconds(quorum.disk_age); age > 0) {
+    line("LeaderDiskAgeMs:", absl::StrCat(age));
+  }
+  if (const int64_t age = absl::ToInt64Milliseconds(quorum.apply_age); age > 0) {
+    line("LeaderApplyAgeMs:", absl::StrCat(age, quorum.apply_stalled ? " (stalled)" : ""));
+  }
 }
 
 void PrintReplication(std::ostream& out, OutputFormat format, const QuorumDescription& quorum,

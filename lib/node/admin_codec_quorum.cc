@@ -1,4 +1,5 @@
 // The quorum's description, and the requests that change it.
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <utility>
@@ -33,6 +34,13 @@ constexpr ReplicaRole kRoles[] = {ReplicaRole::kUnattached, ReplicaRole::kProspe
 
 int64_t TimeToWire(absl::Time time) { return time == absl::InfinitePast() ? -1 : absl::ToUnixMillis(time); }
 absl::Time TimeFromWire(int64_t ms) { return ms < 0 ? absl::InfinitePast() : absl::FromUnixMillis(ms); }
+
+// Ages are for showing: what is under a millisecond old is not worth a word, and no node is older than ten years.
+int64_t AgeToWire(absl::Duration age) { return absl::ToInt64Milliseconds(age); }
+absl::Duration AgeFromWire(int64_t ms) {
+  constexpr int64_t kMax = int64_t{10} * 365 * 24 * 3600 * 1000;
+  return absl::Milliseconds(std::clamp<int64_t>(ms, 0, kMax));
+}
 
 void ToWire(const ReplicaStatus& replica, v1::QuorumReplica* out) {
   out->set_id(replica.key.id.value());
@@ -146,6 +154,9 @@ std::string EncodeQuorum(const QuorumDescription& quorum) {
   if (quorum.voter_change.has_value()) ToWire(*quorum.voter_change, out.mutable_voter_change());
   out.set_snapshot_end(quorum.snapshot.end.value());
   out.set_snapshot_epoch(quorum.snapshot.epoch.value());
+  out.set_disk_age_ms(AgeToWire(quorum.disk_age));
+  out.set_apply_age_ms(AgeToWire(quorum.apply_age));
+  out.set_apply_stalled(quorum.apply_stalled);
   return out.SerializeAsString();
 }
 
@@ -187,6 +198,9 @@ absl::StatusOr<QuorumDescription> DecodeQuorum(absl::string_view bytes) {
     if (absl::Status bad = FromWire(in.voter_change(), &out.voter_change.emplace()); !bad.ok()) return bad;
   }
   out.snapshot = {Epoch(in.snapshot_epoch()), Offset(in.snapshot_end())};
+  out.disk_age = AgeFromWire(in.disk_age_ms());
+  out.apply_age = AgeFromWire(in.apply_age_ms());
+  out.apply_stalled = in.apply_stalled();
   return out;
 }
 

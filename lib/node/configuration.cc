@@ -277,6 +277,7 @@ void ReadQuorum(PropertiesReader& reader, NodeOptions& options) {
   options.timeouts.silence_min = std::min(options.timeouts.silence_min, options.timeouts.fetch);
   reader.Milliseconds("quorate.quorum.silence.min.ms", 1, &options.timeouts.silence_min);
   reader.Milliseconds("quorate.quorum.disk.stall.ms", 1, &options.timeouts.disk_stall);
+  reader.Milliseconds("quorate.quorum.apply.stall.ms", 0, &options.timeouts.apply_stall);
   reader.Boolean("controller.quorum.auto.join.enable", &options.auto_join);
   reader.Integer("quorate.leader.priority", kPriorityNever, kPriorityMax,
                  [&](int64_t value) { options.leader_priority = static_cast<uint8_t>(value); });

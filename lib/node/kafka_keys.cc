@@ -45,6 +45,8 @@ constexpr absl::string_view kReadKeys[] = {"advertised.listeners",
                                            "num.partitions",
                                            "process.roles",
                                            "quorate.leader.priority",
+
+                                           "quorate.quorum.apply.stall.ms",
                                            "quorate.quorum.disk.stall.ms",
                                            "quorate.quorum.silence.min.ms",
                                            "quorate.snapshot.send.bytes.per.second",

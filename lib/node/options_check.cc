@@ -276,6 +276,7 @@ class Checker {
     CheckDuration("controller.quorum.retry.backoff.ms", options_.timeouts.retry_backoff, one, hour);
     CheckDuration("quorate.quorum.silence.min.ms", options_.timeouts.silence_min, one, hour);
     CheckDuration("quorate.quorum.disk.stall.ms", options_.timeouts.disk_stall, one, hour);
+    CheckDuration("quorate.quorum.apply.stall.ms", options_.timeouts.apply_stall, absl::ZeroDuration(), hour);
     if (options_.timeouts.silence_min > options_.timeouts.fetch) {
       Problem("quorate.quorum.silence.min.ms", {"controller.quorum.fetch.timeout.ms"}, "is ",
               absl::ToInt64Milliseconds(options_.timeouts.silence_min),

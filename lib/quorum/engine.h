@@ -71,6 +71,8 @@ class CommitSink {
   // done, or Halt. No chunk comes before that, and the next one begins at the snapshot's end (I-23). An error: it
   // can't.
   virtual absl::Status Load(SnapshotToLoad snapshot);
+  // It has been at one chunk, or at a load, for longer than apply_stall; or it goes on.
+  virtual void ApplyStalled(bool stalled) { (void)stalled; }
   // The newest leadership, after all chunks handed out before. `is_self` only once applied.
   virtual void LeadershipChanged(const Leadership& leadership) = 0;
   // The node halted itself; nothing follows.
@@ -155,15 +157,20 @@ class Engine final : private PeerHandler {
   void AppendToLog(std::vector<Batch> batches, uint64_t generation);
   void ExpireCalls();
   void FinishRead(raft::ReadOutcome outcome);
-  void FeedSink();
-  void HandOut(std::vector<Batch> batches);
-  void ReadCommittedFromLog();
   void UpdateLeadership();
   void ResetLog(LogPosition start, uint64_t generation);
   void ArmTimer();
   void OnTimer();
   void AdvanceShutdown();
 
+  // engine_commits.cc
+  void FeedSink();
+  void HandOut(std::vector<Batch> batches);
+  void ReadCommittedFromLog();
+  [[nodiscard]] bool Applying() const { return chunks_in_flight_ > 0 || loading_; }
+  [[nodiscard]] absl::Duration ApplyAge() const;
+  [[nodiscard]] Instant ApplyStallDeadline() const;
+  void WatchApply();
   // engine_snapshots.cc
   void PerformSnapshotEffects(raft::Effects& effects);
   [[nodiscard]] bool MayTakeSnapshot() const;
@@ -208,6 +215,8 @@ class Engine final : private PeerHandler {
   Offset high_watermark_in_batch_ = kNoOffset;
   Offset applied_end_;
   int chunks_in_flight_ = 0;
+  Instant apply_moved_at_;      // the sink began with what it is at, or ended with what came before
+  bool apply_stalled_ = false;  // as the core and the sink were told
   bool reading_committed_ = false;
   uint64_t feed_generation_ = 0;               // counts installs: what was read from the log before is dropped
   std::unique_ptr<SnapshotWorker> snapshots_;  // null: no store for them

@@ -222,6 +222,10 @@ QuorumDescription Engine::Describe() {
     out.applied_end = applied_end_;
     out.snapshot = core_->snapshot();
     out.voter_change = core_->voter_change();
+    const std::optional<Instant> disk_since = core_->disk_waits_since();
+    if (disk_since.has_value() && fault_.ok()) out.disk_age = Now() - *disk_since;
+    if (fault_.ok()) out.apply_age = ApplyAge();
+    out.apply_stalled = apply_stalled_;
     if (const std::vector<Voter>* committed = core_->committed_voters()) out.committed_voters = *committed;
     DescribeReplicas(&out);
   });

@@ -44,6 +44,7 @@ void Engine::Flush() {
   if (core_ == nullptr) return;
   do {
     if (stopped_) return;
+    WatchApply();
     do {
       PerformEffects(TakeEffects());
     } while (AppendProposals());
@@ -204,65 +205,6 @@ void Engine::FinishRead(raft::ReadOutcome outcome) {
   }
 }
 
-// ---- Commits -------------------------------------------------------------------------------------------
-
-void Engine::FeedSink() {
-  while (fault_.ok() && chunks_in_flight_ < kChunksInFlight && !reading_committed_ && !loading_ &&
-         handed_out_ < core_->high_watermark() && core_->high_watermark() != high_watermark_in_batch_) {
-    std::vector<Batch> batches = core_->ReadTail(handed_out_, kChunkBytes);
-    if (batches.empty()) {
-      ReadCommittedFromLog();
-      return;
-    }
-    HandOut(std::move(batches));
-  }
-}
-
-void Engine::HandOut(std::vector<Batch> batches) {
-  const Offset committed = core_->high_watermark();
-  while (!batches.empty() && batches.back().end_offset() > committed) batches.pop_back();
-  if (batches.empty()) {
-    high_watermark_in_batch_ = committed;
-    return;
-  }
-  CommittedChunk chunk;
-  chunk.batches = std::move(batches);
-  for (const Batch& batch : chunk.batches) snapshot_schedule_.Committed(batch.size());
-  auto batch = chunk.batches.begin();
-  for (ProposalWaiterPtr& waiter : proposals_.TakeAppendedBelow(chunk.end())) {
-    while (batch->end_offset() <= waiter->base_offset) ++batch;
-    if (batch->epoch() == waiter->epoch) {
-      chunk.proposals.push_back(std::move(waiter));
-    } else {  // a later leader's record is committed in its place (M-31)
-      waiter->Complete(MakeError(Reason::kLeadershipLost, Outcome::kNotApplied,
-                                 "leadership changed, and another record is committed where this one was"));
-    }
-  }
-  handed_out_ = chunk.end();
-  ++chunks_in_flight_;
-  sink_->Commit(std::move(chunk));
-}
-
-// After a restart, or with a slow state machine: what memory no longer has.
-void Engine::ReadCommittedFromLog() {
-  reading_committed_ = true;
-  auto read = [this, generation = feed_generation_](absl::StatusOr<std::vector<Batch>> batches) {
-    RunUnlessStopped([this, generation, batches = std::move(batches)]() mutable {
-      // A snapshot was installed meanwhile: these are below it, or, from a log that is gone, an error (M-22).
-      if (generation != feed_generation_ && !QUORATE_MUTANT("M-22")) return;
-      reading_committed_ = false;
-      batches.ok() ? HandOut(*std::move(batches)) : Halt(batches.status());
-    });
-  };
-  dependencies_.log->Read(handed_out_, kChunkBytes, std::move(read));
-}
-
-void Engine::Applied(Offset end) {
-  applied_end_ = end;
-  --chunks_in_flight_;
-  if (dependencies_.observer != nullptr) dependencies_.observer->OnApplied(end, /*loaded=*/false);
-}
-
 // ---- Leadership ----------------------------------------------------------------------------------------
 
 void Engine::UpdateLeadership() {
@@ -300,7 +242,7 @@ void Engine::UpdateLeadership() {
 void Engine::ArmTimer() {
   Instant next =
       std::min({core_->NextDeadline(), proposals_.NextDeadline(), reads_.NextDeadline(), voter_changes_.NextDeadline(),
-                transfers_.NextDeadline(), snapshot_schedule_.NextDeadline(MayTakeSnapshot())});
+                transfers_.NextDeadline(), snapshot_schedule_.NextDeadline(MayTakeSnapshot()), ApplyStallDeadline()});
   if (stopping_ && !stopped_) next = std::min(next, resigned_ ? shutdown_deadline_ : drain_deadline_);
   // An armed timer that is early enough stays: it costs one needless look, re-arming costs a lock each event.
   if (next.is_infinite() || timer_armed_for_ <= next) return;

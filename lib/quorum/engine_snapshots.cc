@@ -170,6 +170,7 @@ void Engine::Install(LogPosition snapshot) {
 
 // One at a time; should a newer one come meanwhile, what is being loaded is finished first.
 void Engine::LoadNewest() {
+  apply_moved_at_ = Now();
   loading_ = true;
   const LogPosition id = *std::exchange(load_, std::nullopt);
   snapshots_->OpenRecords(id, [this, id](absl::StatusOr<std::unique_ptr<SnapshotFileReader>> records) {
@@ -188,6 +189,7 @@ void Engine::LoadNewest() {
 void Engine::Loaded(LogPosition position) {
   if (stopped_) return;
   applied_end_ = position.end;
+  apply_moved_at_ = Now();
   if (dependencies_.observer != nullptr) dependencies_.observer->OnApplied(position.end, /*loaded=*/true);
   loading_ = false;
   if (load_.has_value()) LoadNewest();

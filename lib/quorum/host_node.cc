@@ -13,33 +13,35 @@ HostNode::HostNode(QuorumOptions options, QuorumDependencies dependencies)
     : state_machine_(dependencies.state_machine),
       log_sink_(dependencies.log_sink),
       apply_thread_(dependencies.executors->MakeSerial("quorate-apply")),
-      apply_(apply_thread_.get()) {
+      apply_(apply_thread_.get()),
+      completions_(apply_, dependencies.executors) {
   engine_ = std::make_unique<Engine>(std::move(options), std::move(dependencies), static_cast<CommitSink*>(this));
 }
 
 HostNode::~HostNode() {
   engine_->Close();
+  completions_.Stop();
   apply_thread_.reset();  // runs what is left, also what that posts: completions
 }
 
 absl::Status HostNode::Start() { return engine_->Start(); }
 
 template <typename Result>
-absl::AnyInvocable<void(Result) &&> HostNode::OnApplyThread(absl::string_view what,
-                                                            absl::AnyInvocable<void(Result) &&> done) {
+absl::AnyInvocable<void(Result) &&> HostNode::Completing(absl::string_view what,
+                                                         absl::AnyInvocable<void(Result) &&> done) {
   return [this, what, done = std::move(done)](Result result) mutable {
-    apply_->Post([this, what, done = std::move(done), result = std::move(result)]() mutable {
+    completions_.Post([this, what, done = std::move(done), result = std::move(result)]() mutable {
       CallHost(what, [&] { std::move(done)(std::move(result)); });
     });
   };
 }
 
 void HostNode::Propose(Proposal proposal, absl::AnyInvocable<void(absl::StatusOr<Proposed>) &&> done) {
-  engine_->Propose(std::move(proposal), OnApplyThread("a proposal's completion failed", std::move(done)));
+  engine_->Propose(std::move(proposal), Completing("a proposal's completion failed", std::move(done)));
 }
 
 void HostNode::ReadBarrier(absl::Duration timeout, absl::AnyInvocable<void(absl::StatusOr<Offset>) &&> done) {
-  engine_->ReadBarrier(timeout, OnApplyThread("a read's completion failed", std::move(done)));
+  engine_->ReadBarrier(timeout, Completing("a read's completion failed", std::move(done)));
 }
 
 void HostNode::ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) {
@@ -50,21 +52,21 @@ void HostNode::ReadStale(absl::AnyInvocable<void(LogPosition) &&> read) {
 
 void HostNode::AddVoter(Voter voter, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) {
   engine_->ChangeVoters({VoterChange::Kind::kAdd, std::move(voter)}, options,
-                        OnApplyThread("a voter change's completion failed", std::move(done)));
+                        Completing("a voter change's completion failed", std::move(done)));
 }
 
 void HostNode::RemoveVoter(ReplicaKey key, VoterChangeOptions options, absl::AnyInvocable<void(absl::Status) &&> done) {
   engine_->ChangeVoters({VoterChange::Kind::kRemove, {key, {}}}, options,
-                        OnApplyThread("a voter change's completion failed", std::move(done)));
+                        Completing("a voter change's completion failed", std::move(done)));
 }
 
 void HostNode::TransferLeadership(std::optional<NodeId> to, absl::Duration timeout,
                                   absl::AnyInvocable<void(absl::Status) &&> done) {
-  engine_->TransferLeadership(to, timeout, OnApplyThread("a transfer's completion failed", std::move(done)));
+  engine_->TransferLeadership(to, timeout, Completing("a transfer's completion failed", std::move(done)));
 }
 
 void HostNode::TakeSnapshot(absl::AnyInvocable<void(absl::StatusOr<LogPosition>) &&> done) {
-  engine_->TakeSnapshot(OnApplyThread("a snapshot's completion failed", std::move(done)));
+  engine_->TakeSnapshot(Completing("a snapshot's completion failed", std::move(done)));
 }
 
 uint64_t HostNode::WatchLeadership(absl::AnyInvocable<void(const Leadership&)> watcher) {
@@ -95,12 +97,15 @@ absl::Status HostNode::Shutdown(absl::Duration deadline) {
     waiting->changed.wait(lock, [&] { return waiting->result.has_value(); });
   }
   engine_->Close();
-  // Everything that was to be completed is posted by now; wait until the apply thread has run it.
+  // Everything that was to be completed is posted by now; wait until the apply thread has run it, and the other one, if
+  // ever there was need of it.
   auto drained = std::make_shared<Waiting>();
-  apply_->Post([drained] {
-    std::lock_guard<std::mutex> lock(drained->mutex);
-    drained->result = absl::OkStatus();
-    drained->changed.notify_one();
+  apply_->Post([this, drained] {
+    completions_.AfterRelief([drained] {
+      std::lock_guard<std::mutex> lock(drained->mutex);
+      drained->result = absl::OkStatus();
+      drained->changed.notify_one();
+    });
   });
   std::unique_lock<std::mutex> lock(drained->mutex);
   drained->changed.wait(lock, [&] { return drained->result.has_value(); });

@@ -5,7 +5,8 @@
 // So the host needs no lock for what only its callbacks touch, and Shutdown can promise that none runs any more.
 //
 // Flow: the engine hands out at most four chunks of about 1 MiB; a state machine that is slow or stuck holds up
-// nothing but its own results (fault F-H02). Exceptions and errors of the host stop this node at that record (F-H01).
+// nothing but its own results, and calls end nevertheless (fault F-H02, quorum/completions.h). Exceptions and errors of
+// the host stop this node at that record (F-H01).
 #ifndef QUORATE_QUORUM_HOST_NODE_H_
 #define QUORATE_QUORUM_HOST_NODE_H_
 
@@ -14,6 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "quorate/quorum_node.h"
+#include "quorum/completions.h"
 #include "quorum/engine.h"
 #include "quorum/watchers.h"
 
@@ -47,6 +49,7 @@ class HostNode final : public QuorumNode, private CommitSink {
   void Commit(CommittedChunk chunk) override;
   void Capture(CaptureDone done) override;
   absl::Status Load(SnapshotToLoad snapshot) override;
+  void ApplyStalled(bool stalled) override { completions_.ApplyStalled(stalled); }
   void LeadershipChanged(const Leadership& leadership) override;
   void Halted(const absl::Status& cause) override;
 
@@ -59,9 +62,9 @@ class HostNode final : public QuorumNode, private CommitSink {
   // What `call` throws stops this node (F-H01).
   void CallHost(absl::string_view what, absl::FunctionRef<void()> call);
 
-  // The completion of a host's call, to be run on the apply thread.
+  // The completion of a host's call, to be run where those run.
   template <typename Result>
-  absl::AnyInvocable<void(Result) &&> OnApplyThread(absl::string_view what, absl::AnyInvocable<void(Result) &&> done);
+  absl::AnyInvocable<void(Result) &&> Completing(absl::string_view what, absl::AnyInvocable<void(Result) &&> done);
 
   StateMachine* const state_machine_;
   LeadershipWatchers watchers_;
@@ -72,6 +75,7 @@ class HostNode final : public QuorumNode, private CommitSink {
   std::atomic<bool> halted_{false};         // set on the strand; the apply thread then stops applying
   std::unique_ptr<Executor> apply_thread_;  // before engine_: outlives its callbacks
   Executor* const apply_;                   // the same, still valid for what the destructor waits for
+  Completions completions_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -7,7 +7,7 @@
 namespace quorate::quorum {
 
 bool ProposalWaiter::Complete(absl::StatusOr<Proposed> result) {
-  if (!done) return false;
+  if (completed_.exchange(true) || !done) return false;
   ProposalDone call = std::move(done);
   done = nullptr;
   std::move(call)(std::move(result));
@@ -67,6 +67,25 @@ std::vector<ProposalWaiterPtr> PendingProposals::TakeAppendedBelow(Offset end) {
   return taken;
 }
 
+std::vector<ProposalWaiterPtr> PendingProposals::CommitBelow(Offset end) {
+  std::vector<ProposalWaiterPtr> committed;
+  while (!appended_.empty() && appended_.front()->base_offset < end) {
+    appended_.front()->committed = true;
+    total_bytes_ -= appended_.front()->bytes;
+    applying_.push_back(appended_.front());
+    committed.push_back(std::move(appended_.front()));
+    appended_.pop_front();
+  }
+  return committed;
+}
+
+void PendingProposals::AppliedBelow(Offset end) {
+  while (!applying_.empty() && applying_.front()->base_offset < end) {
+    by_deadline_.erase({applying_.front()->deadline, applying_.front()->sequence});
+    applying_.pop_front();
+  }
+}
+
 std::vector<ProposalWaiterPtr> PendingProposals::TakeAllQueued() {
   std::vector<ProposalWaiterPtr> taken = TakeQueued(SIZE_MAX);
   while (!queued_.empty()) {
@@ -91,6 +110,14 @@ void PendingProposals::Expire(Instant now) {
   while (!by_deadline_.empty() && by_deadline_.begin()->first.first <= now) {
     ProposalWaiterPtr waiter = std::move(by_deadline_.begin()->second);
     by_deadline_.erase(by_deadline_.begin());
+    if (waiter->committed) {
+      waiter->Complete(MakeError(
+          Reason::kDeadlineExceeded, Outcome::kUnknown,
+          absl::StrCat("the proposal is committed (offset ", waiter->base_offset.value(), ", epoch ",
+                       waiter->epoch.value(), "), but its deadline passed before the state machine of this node ",
+                       "had applied it")));
+      continue;
+    }
     const bool appended = waiter->records.empty();
     if (!appended && !waiter->offset_promised) {
       // Leaves the queue for good, so that "not applied" stays true. The others keep their places.

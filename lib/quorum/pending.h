@@ -1,13 +1,15 @@
 // Calls that wait: proposals until they are applied, reads until they may be answered.
 //
 // Each waiter completes exactly once, whichever comes first: its result, its deadline, or the end of what it
-// waits for. A proposal's deadline covers the way to its commit, in the queue and in the log; once committed it
-// is handed to whoever applies it, and completes when it is applied: there is nothing left to give up then.
+// waits for. A proposal's deadline covers the queue, the log, and the state machine that may be slow or stuck with what
+// is committed (F-H02).
 //
-// The tables belong to the engine's strand.
+// The tables belong to the engine's strand. A committed proposal is completed by whoever applies it, on its thread, or
+// by its deadline, on the strand.
 #ifndef QUORATE_QUORUM_PENDING_H_
 #define QUORATE_QUORUM_PENDING_H_
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -34,10 +36,14 @@ struct ProposalWaiter {
   Offset base_offset = kNoOffset;  // promised while queued, real once appended
   bool offset_promised = false;
   Epoch epoch;
-  ProposalDone done;  // empty once completed
+  bool committed = false;
+  ProposalDone done;
 
-  // Runs `done` unless it ran before. True if it ran now.
+  // Runs `done` unless it ran before. True if it ran now. [any]
   bool Complete(absl::StatusOr<Proposed> result);
+
+ private:
+  std::atomic<bool> completed_{false};
 };
 using ProposalWaiterPtr = std::shared_ptr<ProposalWaiter>;
 
@@ -60,12 +66,16 @@ class PendingProposals {
   void Drop(const ProposalWaiter& waiter) { Untrack(waiter); }
   // Those that lie below `end`, removed.
   std::vector<ProposalWaiterPtr> TakeAppendedBelow(Offset end);
+  // The same, because they are committed: of these the deadline is still looked after, until they are applied.
+  std::vector<ProposalWaiterPtr> CommitBelow(Offset end);
+  void AppliedBelow(Offset end);
   // All of one kind, removed.
   std::vector<ProposalWaiterPtr> TakeAllQueued();
   std::vector<ProposalWaiterPtr> TakeAllAppended();
 
   [[nodiscard]] Instant NextDeadline() const;
-  // Completes what is overdue with kDeadlineExceeded: not applied while queued, unknown afterwards.
+  // Completes what is overdue with kDeadlineExceeded: not applied while queued, unknown afterwards. A committed one
+  // will be applied, here as well, unless this node fails first; the caller only doesn't wait for it any more.
   void Expire(Instant now);
 
  private:
@@ -73,6 +83,7 @@ class PendingProposals {
 
   std::deque<ProposalWaiterPtr> queued_;
   std::deque<ProposalWaiterPtr> appended_;
+  std::deque<ProposalWaiterPtr> applying_;
   std::map<std::pair<Instant, uint64_t>, ProposalWaiterPtr> by_deadline_;  // those not yet completed
   uint64_t last_sequence_ = 0;
   size_t queued_bytes_ = 0;

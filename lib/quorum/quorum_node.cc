@@ -55,6 +55,10 @@ void CheckTimeouts(const QuorumTimeouts& timeouts, std::vector<std::string>* pro
           absl::StrCat("timeouts.", name, " is ", absl::FormatDuration(value), ", allowed are 1ms to 1h"));
     }
   }
+  if (timeouts.apply_stall < absl::ZeroDuration() || timeouts.apply_stall > absl::Hours(1)) {
+    problems->push_back(absl::StrCat("timeouts.apply_stall is ", absl::FormatDuration(timeouts.apply_stall),
+                                     ", allowed are 0 (never) to 1h"));
+  }
   if (timeouts.silence_min > timeouts.fetch) {
     problems->push_back(absl::StrCat("timeouts.silence_min is ", absl::FormatDuration(timeouts.silence_min),
                                      ", which is over timeouts.fetch (", absl::FormatDuration(timeouts.fetch), ")"));

@@ -122,7 +122,7 @@ Instant CoreImpl::RoleDeadline() const {
     case ReplicaRole::kLeader: {
       const Instant next = std::min(ChangeDeadline(), snapshot_send_at_);
       if (voters_in_force().IsSoleVoter(config_.self)) return next;
-      return std::min({leader_tick_at_, quorum_deadline_, next});
+      return std::min({leader_tick_at_, quorum_deadline_, relief_at_, next});
     }
     case ReplicaRole::kHalted:
       break;
@@ -176,6 +176,7 @@ void CoreImpl::PeerDisconnected(Instant now, NodeId peer) {
 void CoreImpl::ElectionStateStored(Instant now, uint64_t sequence) {
   if (!Begin(now)) return;
   outbox_.Stored(sequence);
+  disk_wait_.Stored(sequence);
   // M-01: our own vote counts like any other, once it is on disk.
   if (role_ == ReplicaRole::kCandidate && outbox_.IsStored(candidacy_store_)) {
     tally_->Record(config_.self, true);
@@ -185,7 +186,7 @@ void CoreImpl::ElectionStateStored(Instant now, uint64_t sequence) {
 
 void CoreImpl::LogDurable(Instant now, Offset durable_end, uint64_t generation) {
   if (!Begin(now) || !log_.Durable(durable_end, generation)) return;
-  disk_moved_at_ = now_;
+  disk_wait_.Durable(log_.durable_end());
   if (role_ == ReplicaRole::kLeader) AdvanceHighWatermark();
   // One message says both: this has arrived, and it is on disk.
   if (role_ == ReplicaRole::kFollower && session_.has_value() && !session_->reopen_at.has_value()) SendFetch();
@@ -280,8 +281,10 @@ bool CoreImpl::handing_over() const {
 }
 
 bool CoreImpl::MayLead() const {
-  // M-12: an observer never stands, whoever asks it to. Nor does a voter with priority 0.
-  const bool may = config_.may_vote && config_.priority != kPriorityNever && CountsInQuorum();
+  // M-12: an observer never stands, whoever asks it to. Nor does a voter with priority 0, or one that can't apply; but
+  // alone it does nevertheless: there is nobody to leave it to.
+  const bool able = !apply_stalled_ || voters_in_force().IsSoleVoter(config_.self);
+  const bool may = config_.may_vote && config_.priority != kPriorityNever && able && CountsInQuorum();
   return (may || QUORATE_MUTANT("M-12")) && !shutting_down_;
 }
 

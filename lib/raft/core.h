@@ -217,6 +217,9 @@ class Core {
                                   bool dry_run) = 0;
   // Hands leadership over: to `to`, or to the best voter. The end comes as Effects::transfers with this id.
   virtual void TransferLeadership(Instant now, uint64_t id, std::optional<NodeId> to, Instant deadline) = 0;
+  // The driver's state machine takes nothing any more, or it does again. While it doesn't, this node doesn't stand for
+  // election, and a leader hands over as soon as there is somebody who can (F-H02).
+  virtual void ApplyStalled(Instant now, bool stalled) = 0;
   // The host is sure that this leader is dead.
   virtual void SuspectLeader(Instant now, NodeId leader) = 0;
   // A snapshot of this node's own is durable and verified; `trim_to` is where the log may begin from now on (at most
@@ -250,6 +253,8 @@ class Core {
   virtual Offset durable_end() const = 0;
   // Follower: for how long its leader may be silent at present (raft/silence.h); zero in every other role.
   virtual absl::Duration silence_timeout() const = 0;
+  // Since when the oldest append or vote waits for the disk; nullopt: none does (F-D12).
+  virtual std::optional<Instant> disk_waits_since() const = 0;
   virtual Offset high_watermark() const = 0;
   virtual Offset epoch_start() const = 0;  // leader: offset of its LeaderChange record
   // True while resigned on request but successors were not all told yet: shutdown should wait for false.

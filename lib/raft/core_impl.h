@@ -14,6 +14,7 @@
 //   membership.cc changes of the voter set, on the leader
 //   joining.cc    what a replica asks of the voter set for itself
 //   transfer.cc   handing leadership over
+//   apply_stall.cc  a replica whose state machine is stuck
 //   snapshots.cc  snapshots: taken, trimmed behind, handed out to followers
 //   snapshot_fetch.cc  snapshots loaded from the leader, put in the place of the log
 //
@@ -31,6 +32,7 @@
 #include "quorate/messages.h"
 #include "quorate/status.h"
 #include "raft/core.h"
+#include "raft/disk_wait.h"
 #include "raft/membership.h"
 #include "raft/membership_rules.h"
 #include "raft/outbox.h"
@@ -64,6 +66,7 @@ class CoreImpl final : public Core {
   void CancelRead(uint64_t id) override;
   void RequestVoterChange(Instant now, uint64_t id, const VoterChange& change, Instant deadline, bool dry_run) override;
   void TransferLeadership(Instant now, uint64_t id, std::optional<NodeId> to, Instant deadline) override;
+  void ApplyStalled(Instant now, bool stalled) override;
   void SuspectLeader(Instant now, NodeId leader) override;
   void SnapshotTaken(Instant now, const SnapshotInfo& info, LogPosition trim_to) override;
   void SnapshotChunkRead(Instant now, uint64_t id, absl::StatusOr<SnapshotChunk> chunk) override;
@@ -86,6 +89,7 @@ class CoreImpl final : public Core {
   absl::Duration silence_timeout() const override {
     return role_ == ReplicaRole::kFollower ? silence_.Timeout() : absl::ZeroDuration();
   }
+  std::optional<Instant> disk_waits_since() const override { return disk_wait_.since(); }
   Offset high_watermark() const override { return high_watermark_; }
   Offset epoch_start() const override { return epoch_start_; }
   bool handing_over() const override;
@@ -274,6 +278,8 @@ class CoreImpl final : public Core {
   void On(const Message& message, const VoterChangeResponse& response);
 
   // ---- transfer.cc -----------------------------------------------------------------------------------
+  static constexpr uint64_t kNobodyAsked = 0;  // for a transfer; ids of drivers are others
+  void BeginTransfer(uint64_t id, const ReplicaKey& target, bool named, Instant deadline);
   absl::StatusOr<ReplicaKey> NamedSuccessor(NodeId id) const;
   absl::StatusOr<ReplicaKey> BestSuccessor() const;
   void StepTransfer();
@@ -281,6 +287,10 @@ class CoreImpl final : public Core {
   void EndTransfer(absl::Status status);
   Instant TransferDeadline() const;
 
+  // ---- apply_stall.cc ----------------------------------------------------------------------------------
+  uint8_t Priority() const;  // that holds at present
+  void SeekRelief();
+  std::optional<ReplicaKey> Relief() const;
   const CoreConfig config_;
   const Timing timing_;
   ReplicaLog log_;
@@ -291,6 +301,9 @@ class CoreImpl final : public Core {
   Epoch epoch_;
   ReplicaKey voted_for_;
 
+  DiskWait disk_wait_;
+  bool apply_stalled_ = false;
+  Instant relief_at_ = Instant::Infinite();  // when a leader that is stuck looks for a successor (again)
   ReplicaRole role_ = ReplicaRole::kUnattached;
   LeaderInfo leader_;  // of epoch_; a Prospective node remembers here whom it followed
   Offset high_watermark_;
@@ -337,7 +350,6 @@ class CoreImpl final : public Core {
   Instant leader_since_;
   Instant quorum_deadline_;  // when to look whether a majority still fetches
   Instant leader_tick_at_ = Instant::Infinite();
-  Instant disk_moved_at_;  // our own log became more durable, or had nothing to sync
   uint64_t begin_id_ = 0;
   uint64_t last_read_id_ = 0;        // of ReadLog effects
   uint64_t read_round_ = 0;          // the newest

@@ -47,7 +47,7 @@ void CoreImpl::SendFetch() {
                          .high_watermark = high_watermark_,
                          .credit_bytes = config_.fetch_credit_bytes,
                          .read_round = read_round_seen_,
-                         .priority = config_.priority});
+                         .priority = Priority()});
 }
 
 void CoreImpl::HeardLeader() {
@@ -157,6 +157,7 @@ bool CoreImpl::AppendFetched(const FetchResponse& response) {
       RefuseFetched(appended);
       return false;
     }
+    disk_wait_.Appended(now_, log_.end_offset());
     session_->unacknowledged += bytes;
   }
   return true;
@@ -206,6 +207,7 @@ void CoreImpl::TruncateTo(const LogPosition& diverging) {
   }
   if (log_.epochs().EpochAt(new_end) != log_.end().epoch) QUORATE_MARK("C-07");
   log_.TruncateTo(new_end);
+  disk_wait_.Truncated(new_end, log_.durable_end());
   peers_may_have_changed_ = true;
   OpenSession();
 }
@@ -238,7 +240,7 @@ void CoreImpl::Discover() {
                            .high_watermark = high_watermark_,
                            .credit_bytes = 0,
                            .read_round = 0,
-                           .priority = config_.priority});
+                           .priority = Priority()});
 }
 
 }  // namespace quorate::raft

@@ -44,7 +44,7 @@ absl::StatusOr<Offset> CoreImpl::AppendAsLeader(BatchKind kind, absl::Span<const
                                             records);
   if (!batch.ok()) return batch.status();
   if (absl::Status appended = log_.Append(*std::move(batch)); !appended.ok()) return appended;
-  if (log_.durable_end() == base) disk_moved_at_ = now_;
+  disk_wait_.Appended(now_, log_.end_offset());
   push_needed_ = true;
   return base;
 }
@@ -305,13 +305,14 @@ void CoreImpl::RunLeaderTimers() {
   if (DiskHangs()) return BecomeResigned(/*requested=*/false);
   if (now_ >= leader_tick_at_) SendBeginEpoch();
   if (now_ >= snapshot_send_at_) ReadSnapshots();
+  if (now_ >= relief_at_) SeekRelief();
 }
 
 bool CoreImpl::DiskHangs() const {
   // The followers hear such a leader and would keep it for ever, though every proposal waits for one disk more than
   // it has to. Alone, there is nobody to hand over to.
-  return log_.durable_end() < log_.end_offset() && now_ - disk_moved_at_ >= timing_.DiskStall() &&
-         !voters_in_force().IsSoleVoter(config_.self);
+  const std::optional<Instant> since = disk_wait_.since();
+  return since.has_value() && now_ - *since >= timing_.DiskStall() && !voters_in_force().IsSoleVoter(config_.self);
 }
 
 }  // namespace quorate::raft

@@ -99,7 +99,7 @@ MembershipView CoreImpl::LookAtVoters() const {
     const bool is_self = voter.key.Matches(config_.self);
     if (!is_self && !FetchedLately(voter.key)) continue;
     view.alive.push_back(voter.key);
-    const uint8_t priority = is_self ? config_.priority : replicas_.Find(voter.key)->priority;
+    const uint8_t priority = is_self ? Priority() : replicas_.Find(voter.key)->priority;
     if (priority == kPriorityNever) view.never_lead.push_back(voter.key);
   }
   view.retry_after = timing_.RetryChange();

@@ -54,7 +54,9 @@ void CoreImpl::EnterEpoch(Epoch epoch, ReplicaKey vote, const LeaderInfo& leader
 }
 
 void CoreImpl::StoreElection() {
-  effects_.store = StoreElectionState{ElectionState{epoch_, voted_for_, leader_.id}, outbox_.BeginStore()};
+  const uint64_t sequence = outbox_.BeginStore();
+  disk_wait_.Storing(now_, sequence);
+  effects_.store = StoreElectionState{ElectionState{epoch_, voted_for_, leader_.id}, sequence};
 }
 
 void CoreImpl::BecomeUnattached(Epoch epoch) {
@@ -138,6 +140,7 @@ void CoreImpl::BecomeLeader() {
   leader_since_ = now_;
   quorum_deadline_ = now_ + timing_.CheckQuorum();
   read_round_ = 0;
+  if (apply_stalled_) relief_at_ = now_ + timing_.Relief();
   begin_id_ = NewRequestId();
   epoch_start_ = log_.end_offset();
   for (const ReplicaKey& voter : OtherVoters()) replicas_.ForVoter(voter);

@@ -201,6 +201,7 @@ void CoreImpl::InstallVerified() {
   if (log_.Covers(id)) return;  // the log came another way
   if (log_.end_offset() > id.end) QUORATE_MARK("C-12");
   log_.ResetTo(id, verified.voters);
+  disk_wait_.Reset(now_, id.end);
   snapshots_ = {verified.info};
   high_watermark_ = id.end;
   effects_.high_watermark = high_watermark_;

@@ -60,6 +60,10 @@ class Timing {
   [[nodiscard]] absl::Duration Resend() const { return t_.fetch / 6; }
   // A leader whose disk accepted nothing for so long resigns (F-D12).
   [[nodiscard]] absl::Duration DiskStall() const { return t_.disk_stall; }
+  // When, and how often, a leader whose state machine is stuck looks for somebody to hand over to (F-H02): the others
+  // say with their fetches whether they are stuck too. And a transfer that failed held up the log for a moment, which
+  // it mustn't at once again.
+  [[nodiscard]] absl::Duration Relief() const { return 2 * t_.fetch; }
   // A voter whose priority is below the highest lets those with a higher one go first: longer than the longest Stagger,
   // and by more the lower it is. No luck in it: it is the same each time, so that the higher one always wins.
   [[nodiscard]] absl::Duration PriorityStagger(uint8_t priority, absl::Duration round_trip) const {

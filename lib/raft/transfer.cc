@@ -31,9 +31,13 @@ void CoreImpl::TransferLeadership(Instant now, uint64_t id, std::optional<NodeId
   if (!target.ok()) return answer(target.status());
   if (deadline <= now_)
     return refuse(Reason::kDeadlineExceeded, "the deadline of the transfer had passed when it arrived");
+  BeginTransfer(id, *target, to.has_value(), deadline);
+}
+
+void CoreImpl::BeginTransfer(uint64_t id, const ReplicaKey& target, bool named, Instant deadline) {
   transfer_ = RunningTransfer{.id = id,
-                              .target = *target,
-                              .named = to.has_value(),
+                              .target = target,
+                              .named = named,
                               .deadline = deadline,
                               .epoch = epoch_,
                               .catch_up = CatchUp(now_, log_.end_offset(), timing_.CatchUpRound(), timing_.Fetch()),
@@ -49,7 +53,8 @@ absl::StatusOr<ReplicaKey> CoreImpl::NamedSuccessor(NodeId id) const {
   const raft::Progress* replica = replicas_.Find(voter->key);
   if (replica != nullptr && replica->priority == kPriorityNever) {
     return MakeError(Reason::kInvalidArgument, Outcome::kNotApplied,
-                     absl::StrCat("node ", id.value(), " never leads: its priority is 0"));
+                     absl::StrCat("node ", id.value(), " doesn't lead: its priority is 0, or its state machine is ",
+                                  "stuck, so that it has none at present"));
   }
   if (!FetchedLately(voter->key)) {
     return MakeError(Reason::kNotCaughtUp, Outcome::kNotApplied,
@@ -127,7 +132,7 @@ void CoreImpl::StepHandedOver() {
 }
 
 void CoreImpl::EndTransfer(absl::Status status) {
-  effects_.transfers.push_back({transfer_->id, std::move(status)});
+  if (transfer_->id != kNobodyAsked) effects_.transfers.push_back({transfer_->id, std::move(status)});
   transfer_.reset();
 }
 

@@ -160,6 +160,7 @@ TEST_CASE("Each refusal is one sentence and one remedy", "[cli]") {
       {Reason::kNotCaughtUp, "Check that the node runs and fetches"},
       {Reason::kUnsupportedVersion, "Run the same version of quorate"},
       {Reason::kUnsafeChange, "Start the controllers that are down"},
+      {Reason::kNoEndpoint, "Set advertised.listeners for its controller listener on the node that the message names"},
       {Reason::kWrongReplica, "Check that the address is that of this very node"},
       {Reason::kUnreachable, "Check that a node runs there"},
   };
@@ -226,6 +227,32 @@ TEST_CASE("describe --status shows a change that is under way, and the set that 
   CHECK(json["pendingChange"]["record"] == 812);
   CHECK(json["snapshot"]["endOffset"] == 700);
   CHECK(json["snapshot"]["epoch"] == 3);
+}
+
+TEST_CASE("describe --status tells of a disk and a state machine that have been at something for a while", "[cli]") {
+  FakeCluster cluster;
+  cluster.quorum.leader = NodeId(1);
+  cluster.quorum.voters = {Alive(1, absl::ZeroDuration())};
+  cluster.quorum.disk_age = absl::Microseconds(900);
+  const std::string quiet = Quorum(&cluster, {"describe", "--status"}).out;
+  CHECK_THAT(quiet, !Contains("AgeMs"));
+  const Json nothing = Json::parse(Quorum(&cluster, {"describe", "--status", "--output", "json"}).out);
+  CHECK(nothing["leaderDiskAgeMs"] == 0);
+  CHECK(nothing["leaderApplyAgeMs"] == 0);
+  CHECK(nothing["leaderApplyStalled"] == false);
+
+  cluster.quorum.disk_age = absl::Milliseconds(450);
+  cluster.quorum.apply_age = absl::Seconds(12);
+  const std::string slow = Quorum(&cluster, {"describe", "--status"}).out;
+  CHECK_THAT(slow, Catch::Matchers::StartsWith(quiet));
+  CHECK_THAT(slow, Contains("LeaderDiskAgeMs:        450\n"));
+  CHECK_THAT(slow, Contains("LeaderApplyAgeMs:       12000\n"));
+  cluster.quorum.apply_stalled = true;
+  CHECK_THAT(Quorum(&cluster, {"describe", "--status"}).out, Contains("LeaderApplyAgeMs:       12000 (stalled)\n"));
+  const Json json = Json::parse(Quorum(&cluster, {"describe", "--status", "--output", "json"}).out);
+  CHECK(json["leaderDiskAgeMs"] == 450);
+  CHECK(json["leaderApplyAgeMs"] == 12000);
+  CHECK(json["leaderApplyStalled"] == true);
 }
 
 }  // namespace

@@ -199,6 +199,12 @@ TEST_CASE("A quorum that changes is described with the change, the committed set
   QuorumDescription quorum;
   quorum.cluster_id = ClusterId(Uuid(1, 2));
   quorum.self = SomeVoter(1).key;
+  quorum.disk_age = absl::Milliseconds(1234);
+  quorum.apply_age = absl::Seconds(40);
+  quorum.apply_stalled = true;
+  CHECK(DecodeQuorum(EncodeQuorum(quorum))->disk_age == quorum.disk_age);
+  CHECK(DecodeQuorum(EncodeQuorum(quorum))->apply_age == quorum.apply_age);
+  CHECK(DecodeQuorum(EncodeQuorum(quorum))->apply_stalled);
   CHECK_FALSE(DecodeQuorum(EncodeQuorum(quorum))->committed_voters.has_value());
   CHECK_FALSE(DecodeQuorum(EncodeQuorum(quorum))->voter_change.has_value());
   quorum.committed_voters = {SomeVoter(1), SomeVoter(2)};

@@ -134,12 +134,13 @@ TEST_CASE("Joining, priority, snapshots and silence reach their options, and hav
   CHECK(plain.options->leader_priority == kPriorityDefault);
   CHECK(plain.options->snapshots.log_bytes == 20971520);
   CHECK(plain.options->snapshots.interval == absl::Hours(1));
-  const Result result = Parse(absl::StrCat(kDynamic,
-                                           "controller.quorum.auto.join.enable=true\nquorate.leader.priority=0\n"
-                                           "metadata.log.max.record.bytes.between.snapshots=4096\n"
-                                           "metadata.log.max.snapshot.interval.ms=0\n"
-                                           "quorate.snapshot.send.bytes.per.second=1000000\n"
-                                           "quorate.quorum.silence.min.ms=90\nquorate.quorum.disk.stall.ms=5000\n"));
+  const Result result = Parse(absl::StrCat(
+      kDynamic,
+      "controller.quorum.auto.join.enable=true\nquorate.leader.priority=0\n"
+      "metadata.log.max.record.bytes.between.snapshots=4096\n"
+      "metadata.log.max.snapshot.interval.ms=0\n"
+      "quorate.snapshot.send.bytes.per.second=1000000\n"
+      "quorate.quorum.silence.min.ms=90\nquorate.quorum.disk.stall.ms=5000\nquorate.quorum.apply.stall.ms=0\n"));
   INFO(result.options.status());
   REQUIRE(result.options.ok());
   CHECK(result.warnings.empty());
@@ -150,6 +151,7 @@ TEST_CASE("Joining, priority, snapshots and silence reach their options, and hav
   CHECK(result.options->snapshots.send_bytes_per_second == 1'000'000);
   CHECK(result.options->timeouts.silence_min == absl::Milliseconds(90));
   CHECK(result.options->timeouts.disk_stall == absl::Seconds(5));
+  CHECK(result.options->timeouts.apply_stall == absl::ZeroDuration());
 }
 
 TEST_CASE("A fetch timeout below the default of the shortest silence shortens that, too") {

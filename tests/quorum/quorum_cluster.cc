@@ -94,6 +94,41 @@ absl::Status Adder::LoadSnapshot(SnapshotRecords& records, LogPosition position)
   }
 }
 
+// ---- Threads -----------------------------------------------------------------------------------------
+
+class ThreadGate::Thread final : public Executor {
+ public:
+  Thread(std::unique_ptr<Executor> inner, absl::string_view name, ThreadGate* gate)
+      : name_(name), gate_(gate), inner_(std::move(inner)) {}
+  void Post(Task task) override {
+    inner_->Post([this, task = std::move(task)]() mutable { Run(std::move(task)); });
+  }
+  TimerId PostAt(Instant when, Task task) override {
+    return inner_->PostAt(when, [this, task = std::move(task)]() mutable { Run(std::move(task)); });
+  }
+  bool Cancel(TimerId id) override { return inner_->Cancel(id); }
+
+ private:
+  void Run(Task task) {
+    if (gate_->kept_.count(name_) == 0) return std::move(task)();
+    gate_->waiting_.push_back([this, task = std::move(task)]() mutable { Post(std::move(task)); });
+  }
+  const std::string name_;
+  ThreadGate* const gate_;
+  const std::unique_ptr<Executor> inner_;  // last: its end runs what was posted
+};
+
+std::unique_ptr<Executor> ThreadGate::MakeSerial(absl::string_view name) {
+  return std::make_unique<Thread>(factory_->MakeSerial(name), name, this);
+}
+
+void ThreadGate::LetGo() {
+  kept_.clear();
+  for (Task& task : std::exchange(waiting_, {})) std::move(task)();
+}
+
+// ---- The cluster -------------------------------------------------------------------------------------
+
 QuorumCluster::QuorumCluster(int voters, uint64_t seed) : random_(seed), seed_(seed) {
   network_ = InProcessNetwork::Create(&executor_, &clock_);
   for (int id = 1; id <= voters; ++id) {
@@ -108,7 +143,7 @@ QuorumCluster::QuorumCluster(int voters, uint64_t seed) : random_(seed), seed_(s
 
 QuorumCluster::Member& QuorumCluster::NewMember() {
   const int id = size() + 1;
-  members_.push_back(std::make_unique<Member>(seed_ * 100 + static_cast<uint64_t>(id)));
+  members_.push_back(std::make_unique<Member>(seed_ * 100 + static_cast<uint64_t>(id), &executors_));
   Member& member = *members_.back();
   member.key = {NodeId(id), DirectoryId(Uuid(5, 1000 + static_cast<uint64_t>(id)))};
   member.endpoint = {"CONTROLLER", absl::StrCat("node-", id), 9093};
@@ -151,7 +186,7 @@ absl::Status QuorumCluster::Start(int id) {
   storage.path = "/data";
   storage.segment_bytes = segment_bytes;
   storage.files = &member.files;
-  storage.executors = &executors_;
+  storage.executors = &member.threads;
   storage.clock = &clock_;
   absl::StatusOr<std::unique_ptr<DataDirectory>> directory = DataDirectory::Open(std::move(storage));
   if (!directory.ok()) return directory.status();
@@ -176,7 +211,7 @@ absl::Status QuorumCluster::Start(int id) {
   dependencies.state_machine = member.machine.get();
   dependencies.clock = &clock_;
   dependencies.random = &random_;
-  dependencies.executors = &executors_;
+  dependencies.executors = &member.threads;
   if (getenv("QUORATE_TEST_LOG") != nullptr) dependencies.log_sink = std::make_shared<TestLog>(id, &clock_);
   dependencies.on_fault = [&member](absl::Status cause) { member.fault = std::move(cause); };
   absl::StatusOr<std::unique_ptr<QuorumNode>> node = QuorumNode::Create(std::move(options), std::move(dependencies));

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,19 +46,36 @@ class Adder final : public StateMachine {
   std::vector<LogPosition> loads;
 };
 
+// The threads of one node, of which any can be kept: what is to run there waits until they are let go. A disk that
+// stalls, a state machine that doesn't come back.
+class ThreadGate final : public ExecutorFactory {
+ public:
+  explicit ThreadGate(ExecutorFactory* factory) : factory_(factory) {}
+  std::unique_ptr<Executor> MakeSerial(absl::string_view name) override;
+  void Keep(const std::string& name) { kept_.insert(name); }
+  void LetGo();
+
+ private:
+  class Thread;
+  ExecutorFactory* const factory_;
+  std::set<std::string> kept_;
+  std::vector<Task> waiting_;
+};
+
 class QuorumCluster {
  public:
   struct Member {
     ReplicaKey key;
     Endpoint endpoint;
     testing::SimFileSystem files;
+    ThreadGate threads;  // let them go before the node ends
     std::unique_ptr<Adder> machine;
     std::unique_ptr<DataDirectory> directory;
     std::unique_ptr<QuorumNode> node;
     std::vector<Voter> initial_voters;  // empty: it joins later
     absl::Status fault;
 
-    explicit Member(uint64_t seed) : files(seed) {}
+    Member(uint64_t seed, ExecutorFactory* executors) : files(seed), threads(executors) {}
   };
 
   explicit QuorumCluster(int voters, uint64_t seed = 1);

@@ -62,6 +62,7 @@ const std::vector<Interpreter::Entry>& Interpreter::Table() {
       {"resign NODE", 1, 1, &I::Resign},
       {"stop NODE", 1, 1, &I::Stop},
       {"suspect NODE LEADER", 2, 2, &I::Suspect},
+      {"state-machine NODE stuck|works", 2, 2, &I::StateMachine},
       {"snapshot NODE END [trim OFFSET]", 2, 4, &I::Snapshot},
   };
   return *kTable;

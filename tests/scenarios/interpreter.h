@@ -98,6 +98,7 @@ class Interpreter {
   absl::Status Resign(Words words);
   absl::Status Stop(Words words);
   absl::Status Suspect(Words words);
+  absl::Status StateMachine(Words words);
   absl::Status Snapshot(Words words);
 
   std::unique_ptr<World> world_;  // null before `nodes`

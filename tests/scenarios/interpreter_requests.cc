@@ -131,6 +131,16 @@ absl::Status Interpreter::Suspect(Words words) {
   return absl::OkStatus();
 }
 
+absl::Status Interpreter::StateMachine(Words words) {
+  const auto node = RunningNode(words[0]);
+  if (!node.ok()) return node.status();
+  if (words[1] != "stuck" && words[1] != "works")
+    return absl::InvalidArgumentError("write: state-machine NODE stuck|works");
+  const bool stuck = words[1] == "stuck";
+  world_->Do(**node, [&](raft::Core& core, Instant now) { core.ApplyStalled(now, stuck); });
+  return absl::OkStatus();
+}
+
 absl::Status Interpreter::Snapshot(Words words) {
   const auto node = RunningNode(words[0]);
   if (!node.ok()) return node.status();
