@@ -1,4 +1,4 @@
-// Torn or damaged? (rules R-04, R-06, R-07; faults F-D01, F-D02, F-D06, F-D07, F-D09, F-D14, F-D17)
+// Torn or damaged? (rules R-04, R-06, R-07; faults F-D01, F-D02, F-D06, F-D07, F-D09, F-D17)
 #include "storage/log_recovery.h"
 
 #include <algorithm>
@@ -7,8 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "base/xoshiro.h"
-#include "storage/fixtures.h"
-#include "storage/segment_format.h"
+#include "storage/log_recovery_support.h"
 #include "support/catch.h"
 
 namespace quorate::storage {
@@ -18,63 +17,6 @@ using testing::FileCall;
 using testing::FileCallInfo;
 using testing::SimDisk;
 using testing::Survival;
-
-// The sizes of the batches of each group.
-using Groups = std::vector<std::vector<size_t>>;
-
-// A disk on which `groups` were appended, one after the other, by a process that was then killed: the
-// checkpoint is still that of the start, and all contents are synced.
-struct Written {
-  explicit Written(const Groups& groups) {
-    Machine machine;
-    REQUIRE(machine.Format().ok());
-    REQUIRE(machine.Start().ok());
-    Offset end(0);
-    for (const std::vector<size_t>& group : groups) {
-      std::vector<Batch> appended;
-      for (size_t bytes : group) {
-        appended.push_back(
-            TestBatch(end, Epoch(1), std::string(bytes, static_cast<char>('a' + batches.size() % 26)), 2));
-        batches.push_back(appended.back());
-        end = end + 2;
-      }
-      REQUIRE(machine.Append(appended).ok());
-    }
-    machine.files.Crash();
-    machine.Stop();
-    machine.files.Restart(Survival::kAll);
-    disk = machine.files.SaveDisk();
-  }
-  // The first `count` batches.
-  [[nodiscard]] std::vector<Batch> First(size_t count) const {
-    return std::vector<Batch>(batches.begin(), batches.begin() + static_cast<ptrdiff_t>(count));
-  }
-  // Where the frame of a batch begins, if all lie in the first segment.
-  [[nodiscard]] uint64_t PositionOf(size_t index) const {
-    uint64_t position = SegmentHeader::kBytes;
-    for (size_t i = 0; i < index; ++i) position += FrameBytes(batches[i].size());
-    return position;
-  }
-  std::vector<Batch> batches;
-  SimDisk disk;
-};
-
-// A machine with that disk, not started.
-struct Revived : Machine {
-  explicit Revived(const Written& written) { files.LoadDisk(written.disk); }
-};
-
-void CheckRefused(Machine& machine, absl::string_view path, absl::string_view place) {
-  const SimDisk before = machine.files.SaveDisk();
-  const std::string contents = machine.files.Contents(std::string(path));
-  const absl::Status status = machine.Start();
-  INFO(status.ToString());
-  REQUIRE(ReasonOf(status) == Reason::kCorruption);
-  CHECK(absl::StrContains(status.message(), path));
-  CHECK(absl::StrContains(status.message(), place));
-  CHECK(absl::StrContains(status.message(), "Remedy"));
-  CHECK(machine.files.Contents(std::string(path)) == contents);  // refused, not "repaired"
-}
 
 TEST_CASE("every prefix of the last batch is a torn tail (F-D01, R-04)") {
   const Written written(Groups{{100}, {300}, {500}});
@@ -135,33 +77,6 @@ TEST_CASE("a bad batch with a later group behind it is damage, not a torn write 
     machine.files.FlipBit(SegmentPath(0), position * 8 + random.Below(8));
     CheckRefused(machine, SegmentPath(0), absl::StrCat("at byte ", written.PositionOf(1), " (offset 2)"));
   }
-}
-
-TEST_CASE("a bad last batch below the checkpoint is damage (R-04)") {
-  const Written written(Groups{{100}, {300}});
-  for (bool clean_stop : {true, false}) {
-    Revived machine(written);
-    REQUIRE(machine.Start().ok());  // moves the checkpoint to the end
-    if (!clean_stop) machine.files.Crash();
-    machine.Stop();
-    if (!clean_stop) machine.files.Restart(Survival::kNone);
-    machine.files.FlipBit(SegmentPath(0), (written.PositionOf(1) + 100) * 8);
-    CheckRefused(machine, SegmentPath(0), absl::StrCat("at byte ", written.PositionOf(1), " (offset 2)"));
-  }
-}
-
-TEST_CASE("the checkpoint is written within a second of appending (R-04)") {
-  Machine machine;
-  REQUIRE(machine.Format().ok());
-  REQUIRE(machine.Start().ok());
-  REQUIRE(machine.Append({TestBatch(Offset(0), Epoch(1), "a"), TestBatch(Offset(1), Epoch(1), "b")}).ok());
-  machine.executor.RunFor(absl::Seconds(1));
-  machine.files.Crash();
-  machine.Stop();
-  machine.files.Restart(Survival::kNone);
-  const uint64_t second = SegmentHeader::kBytes + FrameBytes(Batch::kHeaderBytes + 5);
-  machine.files.FlipBit(SegmentPath(0), (second + 60) * 8);
-  CheckRefused(machine, SegmentPath(0), "(offset 1)");
 }
 
 TEST_CASE("a tail that is lost below the durable mark is damage, also when it is zeros (F-D17, M-26)") {
@@ -346,68 +261,6 @@ TEST_CASE("a log that was closed cleanly is not copied") {
   REQUIRE(machine.Start().ok());
   CHECK(machine.recovered.size() == 1);
   CHECK(machine.files.CountOf(FileCall::kRename) == renames);
-}
-
-TEST_CASE("one bad checkpoint slot is repaired from the other, two are refused") {
-  const Written written(Groups{{100}, {200}});
-  const std::string path = JoinPath(kPath, kCheckpointName);
-  for (uint64_t slot : {0u, 1u}) {
-    Revived machine(written);
-    machine.files.FlipBit(path, (slot * kBlockBytes + 20) * 8);
-    REQUIRE(machine.Start() == absl::OkStatus());
-    CHECK(SameBytes(machine.recovered, written.batches));
-    CHECK(absl::StrContains(machine.sink->text(), "event=slot_repaired"));
-  }
-  Revived machine(written);
-  machine.files.FlipBit(path, 20 * 8);
-  machine.files.FlipBit(path, (kBlockBytes + 20) * 8);
-  CheckRefused(machine, path, "both slots are bad");
-}
-
-TEST_CASE("after a truncation that recovery finished, the loss of either slot doesn't bring it back (F-D14)") {
-  for (uint64_t slot : {0u, 1u}) {
-    Machine machine;
-    REQUIRE(machine.Format().ok());
-    REQUIRE(machine.Start().ok());
-    REQUIRE(machine.Append({TestBatch(Offset(0), Epoch(1), "a"), TestBatch(Offset(1), Epoch(1), "b")}).ok());
-    // Promised and not begun.
-    machine.files.SetHook([](const FileCallInfo& info) {
-      return info.call == FileCall::kZeroFill ? MakeError(Reason::kStorage, Outcome::kUnknown, "no") : absl::OkStatus();
-    });
-    REQUIRE_FALSE(machine.Truncate(Offset(1)).ok());
-    machine.files.SetHook(nullptr);
-    machine.Stop();
-    REQUIRE(machine.Start() == absl::OkStatus());
-    REQUIRE(machine.recovered.size() == 1);
-    const Batch kept = TestBatch(Offset(1), Epoch(2), "must stay");
-    REQUIRE(machine.Append({kept}).ok());
-    machine.files.Crash();
-    machine.Stop();
-    machine.files.Restart(Survival::kNone);
-    machine.files.FlipBit(JoinPath(kPath, kCheckpointName), (slot * kBlockBytes + 20) * 8);
-    REQUIRE(machine.Start() == absl::OkStatus());
-    REQUIRE(machine.recovered.size() == 2);
-    CHECK(machine.recovered[1].bytes().view() == kept.bytes().view());
-  }
-}
-
-TEST_CASE("after a truncation, the loss of either checkpoint slot doesn't bring it back (F-D14)") {
-  for (uint64_t slot : {0u, 1u}) {
-    Machine machine;
-    REQUIRE(machine.Format().ok());
-    REQUIRE(machine.Start().ok());
-    REQUIRE(machine.Append({TestBatch(Offset(0), Epoch(1), "a"), TestBatch(Offset(1), Epoch(1), "b")}).ok());
-    REQUIRE(machine.Truncate(Offset(1)).ok());
-    const Batch kept = TestBatch(Offset(1), Epoch(2), "must stay");
-    REQUIRE(machine.Append({kept}).ok());
-    machine.files.Crash();
-    machine.Stop();
-    machine.files.Restart(Survival::kNone);
-    machine.files.FlipBit(JoinPath(kPath, kCheckpointName), (slot * kBlockBytes + 20) * 8);
-    REQUIRE(machine.Start() == absl::OkStatus());
-    REQUIRE(machine.recovered.size() == 2);
-    CHECK(machine.recovered[1].bytes().view() == kept.bytes().view());
-  }
 }
 
 }  // namespace
