@@ -108,6 +108,7 @@ struct Stores {
 };
 struct StorageAdapter {
   std::function<absl::Status(const SimulatedStorage&)> format;  // once for each disk
+  // At each start. Where a file is damaged or missing: an error with its path, or that of the directory.
   std::function<absl::StatusOr<Stores>(const SimulatedStorage&)> open;
 };
 // Wraps the simulated transport into yours: a codec, compression, a filter.
