@@ -55,6 +55,8 @@ void CoreImpl::Start(Instant now) {
     BecomeProspective();
   } else if (discovery_.has_value()) {
     discovery_->next_at = now_;
+    leaderless_.emplace(voters_in_force());
+    leaderless_->Record(config_.self, true);
   }
 }
 

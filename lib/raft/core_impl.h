@@ -205,6 +205,7 @@ class CoreImpl final : public Core {
   void RefuseFetched(const absl::Status& why);
   bool ConflictsBelowHighWatermark(const Batch& batch);
   void RaiseHighWatermark(Offset leader_high_watermark);
+  void HeardOfNoLeader(const ReplicaKey& from);
   void Discover();
   void RunFollowerTimers();
 
@@ -343,6 +344,8 @@ class CoreImpl final : public Core {
   uint64_t read_round_seen_ = 0;
   // Unattached.
   std::optional<LeaderSearch> discovery_;
+  // From this node's start until it follows somebody, votes, or stands: the voters that know no leader either.
+  std::optional<VoteTally> leaderless_;
 
   // Leader.
   ReplicaTable replicas_;

@@ -144,6 +144,7 @@ void CoreImpl::On(const Message& message, const VoteRequest& request) {
     if (response.granted && !voted_before) {
       voted_for_ = message.from;
       StoreElection();
+      leaderless_.reset();
       if (role_ == ReplicaRole::kProspective) BecomeUnattached(epoch_);
       if (MayLead()) election_deadline_ = now_ + timing_.Election();  // M-10: only a granted vote resets the timer
     }

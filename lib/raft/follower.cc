@@ -95,6 +95,7 @@ void CoreImpl::On(const Message& message, const FetchResponse& response) {
     return;
   }
   const uint64_t session = in_session ? session_->id : 0;
+  if (discovers && response.leader.id == kNoNode) HeardOfNoLeader(message.from);
   if (!AcceptAnswer(message, response.epoch, response.leader)) return;
   if (!session_.has_value() || session_->id != session) return;
 
@@ -213,6 +214,17 @@ void CoreImpl::TruncateTo(const LogPosition& diverging) {
 }
 
 // ---- Looking for the leader -------------------------------------------------------------------------
+
+// A node that has just been started need not wait for the silence of a leader of whom a majority knows nothing: the
+// quorum is new, or was started as a whole. It stands after a moment, in which the others may do so. Only a pre-vote
+// depends on it, which disturbs nobody should there be a leader after all (M-08).
+void CoreImpl::HeardOfNoLeader(const ReplicaKey& from) {
+  if (!leaderless_.has_value()) return;
+  leaderless_->Record(from, true);
+  if (!leaderless_->Won() || !MayLead()) return;
+  leaderless_.reset();
+  election_deadline_ = std::min(election_deadline_, now_ + timing_.Stagger());
+}
 
 void CoreImpl::Discover() {
   std::vector<ReplicaKey> targets = OtherVoters();

@@ -94,6 +94,7 @@ void CoreImpl::BecomeFollower(Epoch epoch, const LeaderInfo& leader) {
     return;
   }
   LeaveRole();
+  leaderless_.reset();
   if (!same_epoch) EnterEpoch(epoch, ReplicaKey(), leader);
   if (!same_leader) {
     leader_ = leader;
@@ -113,6 +114,7 @@ void CoreImpl::BecomeFollower(Epoch epoch, const LeaderInfo& leader) {
 }
 
 void CoreImpl::BecomeProspective() {
+  leaderless_.reset();
   LeaveRole();  // but leader_ stays: if the others still hear it, we go back to it
   role_ = ReplicaRole::kProspective;
   StartRound(/*pre_vote=*/true);

@@ -15,6 +15,70 @@ VoteResponse Refused(const OneCore& one, bool pre_vote) {
   return VoteResponse{PeerError::kNone, one.core->epoch(), {}, pre_vote, false};
 }
 
+FetchResponse KnowsNoLeader(const OneCore& one) {
+  FetchResponse answer;
+  answer.error = PeerError::kNotLeader;
+  answer.epoch = one.core->epoch();
+  return answer;
+}
+
+// How long the core would wait for anything but its search for a leader.
+absl::Duration UntilItStands(OneCore& one) {
+  const Instant since = one.now;
+  return one.WaitForRole(ReplicaRole::kProspective) ? one.now - since : absl::InfiniteDuration();
+}
+
+TEST_CASE("a voter that was just started stands soon when a majority knows no leader") {
+  OneCore one({.voters = {1, 2, 3, 4, 5}});
+  one.Wait(absl::ZeroDuration());
+  const Message asked_2 = one.sent.back();
+  REQUIRE(asked_2.to.id == NodeId(2));
+  one.RespondTo(asked_2, 2, KnowsNoLeader(one));
+  one.RespondTo(asked_2, 2, KnowsNoLeader(one));  // said twice, it is still one voter
+  one.Wait(absl::Milliseconds(21));
+  REQUIRE(one.core->role() == ReplicaRole::kUnattached);
+  const Message asked_3 = one.sent.back();
+  REQUIRE(asked_3.to.id == NodeId(3));
+  one.RespondTo(asked_3, 3, KnowsNoLeader(one));
+  CHECK(one.core->role() == ReplicaRole::kUnattached);  // the others may stand as well
+  CHECK(UntilItStands(one) <= absl::Milliseconds(20));
+  CHECK(one.Last<VoteRequest>()->pre_vote);  // M-08: there may be a leader after all
+}
+
+TEST_CASE("what others know of a leader counts only until a voter has followed, voted or stood") {
+  OneCore one;
+  one.Wait(absl::ZeroDuration());
+  const Message asked = one.sent.back();
+  SECTION("followed") {
+    one.Follow(3, 1);
+    one.Request(3, EndEpochRequest{Epoch(1), {OneCore::Key(2), OneCore::Key(1)}});
+  }
+  SECTION("voted") {
+    one.Request(3, Vote(1));
+    one.Store();
+    REQUIRE(one.Last<VoteResponse>()->granted);
+  }
+  if (one.core->role() == ReplicaRole::kUnattached) {
+    one.Wait(absl::Milliseconds(25));
+    one.Respond(2, KnowsNoLeader(one));
+    one.Respond(3, KnowsNoLeader(one));
+    CHECK(UntilItStands(one) > absl::Milliseconds(200));
+  } else {
+    one.RespondTo(asked, 2, KnowsNoLeader(one));
+    CHECK(one.core->role() == ReplicaRole::kFollower);
+  }
+}
+
+TEST_CASE("a voter that is started into a living quorum follows, and doesn't stand") {
+  OneCore one;
+  one.Wait(absl::ZeroDuration());
+  FetchResponse answer = KnowsNoLeader(one);
+  answer.leader = {NodeId(3), {OneCore::Address(3)}};
+  one.Respond(2, answer);
+  CHECK(one.core->role() == ReplicaRole::kFollower);
+  CHECK(one.core->leader().id == NodeId(3));
+}
+
 TEST_CASE("M-01: a vote leaves only after it is stored") {
   OneCore one;
   one.Request(2, Vote(5));

@@ -31,6 +31,23 @@ TEST_CASE("a sole voter leads after two syncs, without waiting for a timer") {
   CHECK(cluster.violations() == kNone);
 }
 
+TEST_CASE("voters that are started together don't wait for a timeout, nor do those that are started again") {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    INFO("seed " << seed);
+    CoreCluster cluster({.voters = seed % 2 == 0 ? 3 : 5, .seed = seed});
+    cluster.StartAll();
+    REQUIRE(cluster.RunUntil([&] { return cluster.Settled(); }, absl::Milliseconds(120)));
+    cluster.RunFor(absl::Seconds(1));
+    const Epoch before = cluster.core(1).epoch();
+    for (int id = 1; id <= (seed % 2 == 0 ? 3 : 5); ++id) cluster.Crash(id);
+    cluster.RunFor(absl::Seconds(1));
+    cluster.StartAll();
+    REQUIRE(cluster.RunUntil([&] { return cluster.Settled(); }, absl::Milliseconds(120)));
+    CHECK(cluster.core(1).epoch() > before);
+    CHECK(cluster.violations() == kNone);
+  }
+}
+
 TEST_CASE("a crashed leader is replaced within a few round trips and syncs") {
   CoreCluster cluster({});
   cluster.StartAll();
