@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/numbers.h"
+#include "quorate/quorum_node.h"
+#include "quorate/storage_adapters.h"
 
 namespace quorate::host {
 namespace {
@@ -26,8 +28,8 @@ std::optional<HostOptions> ParseOptions(int argc, char** argv, int* exit_code) {
   HostOptions options;
   std::string listen;
   std::vector<std::string> bootstrap;
-  options.segment_bytes = 64u << 20;
-  options.tail_cache_bytes = 64u << 20;
+  options.segment_bytes = FileStorageOptions().segment_bytes;
+  options.tail_cache_bytes = QuorumOptions().tail_cache_bytes;
   int64_t election_ms = absl::ToInt64Milliseconds(options.timeouts.election);
   int64_t fetch_ms = absl::ToInt64Milliseconds(options.timeouts.fetch);
   int64_t request_ms = 2000;

@@ -67,7 +67,7 @@ struct NodeOptions {
   // ---- Data -------------------------------------------------------------------------------------
   std::vector<std::string> log_dirs;            // log.dirs, log.dir
   std::string metadata_log_dir;                 // metadata.log.dir; empty: the first of log_dirs
-  uint64_t metadata_segment_bytes = 64u << 20;  // metadata.log.segment.bytes
+  uint64_t metadata_segment_bytes = 16u << 20;  // metadata.log.segment.bytes
   // metadata.log.max.record.bytes.between.snapshots, metadata.log.max.snapshot.interval.ms,
   // quorate.snapshot.send.bytes.per.second
   SnapshotPolicy snapshots;

@@ -62,7 +62,7 @@ struct QuorumOptions {
   QuorumTimeouts timeouts;
   size_t batch_bytes_max = 1u << 20;       // one batch of merged proposals
   size_t pending_bytes_max = 64u << 20;    // proposals that wait; over it: kOverloaded
-  size_t tail_cache_bytes = 64u << 20;     // newest log kept in memory, for followers and apply
+  size_t tail_cache_bytes = 8u << 20;      // newest log kept in memory, for followers and apply
   uint32_t fetch_credit_bytes = 4u << 20;  // what a leader may send ahead of our acknowledgement
 };
 

@@ -50,7 +50,7 @@ absl::StatusOr<std::optional<DirectoryIdentity>> ReadDirectoryIdentity(FileSyste
 
 struct FileStorageOptions {
   std::string path;
-  uint64_t segment_bytes = 64u << 20;  // a segment is preallocated and zero-filled ahead of use
+  uint64_t segment_bytes = 16u << 20;  // a segment is preallocated and zero-filled ahead of use
   // A snapshot is synced in steps of this while it is written. A received one keeps its whole steps through a power
   // failure.
   uint64_t snapshot_sync_bytes = 4u << 20;

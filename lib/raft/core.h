@@ -54,7 +54,7 @@ struct CoreConfig {
   std::vector<Endpoint> bootstrap_servers;  // asked for the leader; become peers -2, -3, …
   QuorumTimeouts timeouts;
   uint32_t fetch_credit_bytes = 4u << 20;
-  size_t tail_cache_bytes = 64u << 20;
+  size_t tail_cache_bytes = 8u << 20;
 };
 
 // What Start continues from. Filled by Recovery (raft/recovery.h) while the log is opened.

@@ -249,7 +249,7 @@ absl::Status FileLogStore::FlushStaged() {
 }
 
 void FileLogStore::PrepareNextSegment() {
-  if (active().IsHalfFull()) preparer_.Start();
+  if (rolled_ || active().IsHalfFull()) preparer_.Start();
 }
 
 absl::Status FileLogStore::Roll() {
@@ -262,6 +262,7 @@ absl::Status FileLogStore::Roll() {
   if (!file.ok()) return file.status();
   const std::string path = JoinPath(place_.directory, SegmentName(log_->end.position.end));
   log_->segments.push_back(std::make_unique<Segment>(path, *std::move(file), place_.directory_id, log_->end, capacity));
+  rolled_ = true;
   return absl::OkStatus();
 }
 

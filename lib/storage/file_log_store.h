@@ -109,6 +109,7 @@ class FileLogStore final : public LogStore {
   std::vector<absl::string_view> staged_;
   uint64_t staged_position_ = 0;
   bool checkpoint_timer_ = false;
+  bool rolled_ = false;  // a segment was filled in this life: the next one will be
 
   std::unique_ptr<Executor> background_;  // zeros ahead of use, trimmed segments
   SegmentPreparer preparer_;

@@ -4,11 +4,11 @@
 // to its own name, then the sync of the directory; only then is it used. So a file with a segment's name always has
 // a whole header, and a half-made one is recognised by its name.
 //
-// Zero-filling 64 MiB takes longer than anybody wants to wait for a commit, so SegmentPreparer does it ahead of
+// Zero-filling a segment takes longer than anybody wants to wait for a commit, so SegmentPreparer does it ahead of
 // use, on another thread, in a file of its own: zeros that are written behind the data in the same file
 // would be flushed by the next commit's fdatasync, with the journal. It goes in small steps, each synced, because
-// a large heap of dirty zeros would stand before the log in the disk's queue; and it starts when the segment in use is
-// half full, because many a metadata log never gets there.
+// a large heap of dirty zeros would stand before the log in the disk's queue; and it starts when the first segment in
+// use is half full, because many a metadata log never gets there, and at once in those after it.
 #ifndef QUORATE_STORAGE_LOG_FILES_H_
 #define QUORATE_STORAGE_LOG_FILES_H_
 

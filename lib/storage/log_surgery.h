@@ -14,7 +14,7 @@
 // start back, to a log that has lost its beginning. Why a reset removes before it makes: it may be a full
 // disk that made the node fall behind, and the promise covers the moment in which there is no segment at all.
 //
-// Trimmed segments are removed by SegmentRemover, on the thread that prepares segments: unlinking 64 MiB takes
+// Trimmed segments are removed by SegmentRemover, on the thread that prepares segments: unlinking a large file takes
 // milliseconds, and a commit may be waiting. The directory isn't synced for it. Nothing depends on those names being
 // gone: recovery knows a leftover by the log's start, and any subset of them may come back after a power failure.
 #ifndef QUORATE_STORAGE_LOG_SURGERY_H_
