@@ -223,7 +223,7 @@ void CoreImpl::HeardOfNoLeader(const ReplicaKey& from) {
   leaderless_->Record(from, true);
   if (!leaderless_->Won() || !MayLead()) return;
   leaderless_.reset();
-  election_deadline_ = std::min(election_deadline_, now_ + timing_.Stagger());
+  election_deadline_ = std::min(election_deadline_, now_ + timing_.Stagger(round_trip_));
 }
 
 void CoreImpl::Discover() {
