@@ -165,7 +165,8 @@ class Engine final : private PeerHandler {
 
   // engine_commits.cc
   void FeedSink();
-  void HandOut(std::vector<Batch> batches);
+  // Those that end at or below `committed`, as it was when the batches were read or asked for.
+  void HandOut(std::vector<Batch> batches, Offset committed);
   void ReadCommittedFromLog();
   [[nodiscard]] bool Applying() const { return chunks_in_flight_ > 0 || loading_; }
   [[nodiscard]] absl::Duration ApplyAge() const;

@@ -19,12 +19,11 @@ void Engine::FeedSink() {
       ReadCommittedFromLog();
       return;
     }
-    HandOut(std::move(batches));
+    HandOut(std::move(batches), core_->high_watermark());
   }
 }
 
-void Engine::HandOut(std::vector<Batch> batches) {
-  const Offset committed = core_->high_watermark();
+void Engine::HandOut(std::vector<Batch> batches, Offset committed) {
   while (!batches.empty() && batches.back().end_offset() > committed) batches.pop_back();
   if (batches.empty()) {
     high_watermark_in_batch_ = committed;
@@ -52,12 +51,14 @@ void Engine::HandOut(std::vector<Batch> batches) {
 // After a restart, or with a slow state machine: what memory no longer has.
 void Engine::ReadCommittedFromLog() {
   reading_committed_ = true;
-  auto read = [this, generation = feed_generation_](absl::StatusOr<std::vector<Batch>> batches) {
-    RunUnlessStopped([this, generation, batches = std::move(batches)]() mutable {
+  // What the read brings beyond this may be cut, and replaced by what is committed, before the answer is here.
+  const Offset committed = core_->high_watermark();
+  auto read = [this, committed, generation = feed_generation_](absl::StatusOr<std::vector<Batch>> batches) {
+    RunUnlessStopped([this, committed, generation, batches = std::move(batches)]() mutable {
       // A snapshot was installed meanwhile: these are below it, or, from a log that is gone, an error (M-22).
       if (generation != feed_generation_ && !QUORATE_MUTANT("M-22")) return;
       reading_committed_ = false;
-      batches.ok() ? HandOut(*std::move(batches)) : Halt(batches.status());
+      batches.ok() ? HandOut(*std::move(batches), committed) : Halt(batches.status());
     });
   };
   dependencies_.log->Read(handed_out_, kChunkBytes, std::move(read));
