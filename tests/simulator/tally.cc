@@ -35,7 +35,7 @@ constexpr Mark kMarks[] = {
     {"C-20", "a vote was asked for again"},
     {"C-21", "a new leader refused to read before its first commit"},
     {"C-22", "reads waited for a fresh quorum round"},
-    {"C-25", "a completion that overtook another was held back"},
+    {"C-25", "a write was reported of a log that had been cut meanwhile"},
     {"C-29", "a state machine that fell behind was loaded from a snapshot"},
     {"C-30", "a start followed upon one that ended in its recovery"},
     {"C-31", "a follower at the end of a purged log was sent a snapshot"},

@@ -153,10 +153,20 @@ void AddFault(Lots* lots, const SimulationConfig& config, FaultKind kind, int64_
         const int64_t blow = dies ? static_cast<int64_t>(Blow::kLastWord) : lots->Between(0, kBlows - 3);
         out->push_back({at, FaultKind::kStrike, kTheLeader, static_cast<int64_t>(Moment::kChangesVoters), blow});
       }
+      // Or the next leader is asked before it may (M-32).
+      if (lots->OneIn(4)) {
+        out->push_back({at, FaultKind::kStrike, kTheLeader, static_cast<int64_t>(Moment::kBecomesLeader),
+                        static_cast<int64_t>(Blow::kChangeVoters)});
+      }
       break;
     case FaultKind::kReplaceDisk:
-      // Its operator forgets that the old disk has to go first (M-37).
-      if (lots->Half()) out->push_back({at + fault.a * 2, FaultKind::kAddVoter, fault.node, 0, 0});
+      // Its operator forgets that the old disk has to go first, and asks again (M-37).
+      if (fault.node < 0) fault.node = static_cast<int>(lots->Between(0, nodes - 1));
+      if (lots->Half()) {
+        const int64_t pause = config.fetch_timeout + config.election_timeout;
+        out->push_back({at + fault.a + pause, FaultKind::kAddVoter, fault.node, 0, 0});
+        out->push_back({at + fault.a + pause * 3, FaultKind::kAddVoter, fault.node, 0, 0});
+      }
       break;
     case FaultKind::kBlackout:
       fault.b = Length(lots, config);
