@@ -45,7 +45,8 @@ if(QUORATE_SANITIZE AND PROJECT_IS_TOP_LEVEL)
   set(environment ${CMAKE_BINARY_DIR}/test_environment.cmake)
   set(tsan "ignore_noninstrumented_modules=1 history_size=4 suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
   file(WRITE ${environment} "set(ENV{TSAN_OPTIONS} \"${tsan}\")\n"
-    "set(ENV{UBSAN_OPTIONS} \"halt_on_error=1 print_stacktrace=1\")\n")
+    "set(ENV{UBSAN_OPTIONS} \"halt_on_error=1 print_stacktrace=1\")\n"
+    "set(ENV{LSAN_OPTIONS} \"print_suppressions=0 suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp\")\n")
   set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY TEST_INCLUDE_FILES ${environment})
 endif()
 # For tests that are judged by what they print, whatever they exit with.
