@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "quorate/limits.h"
 #include "quorate/status.h"
+#include "transport/grpc_byte_stream.h"
 #include "transport/grpc_bytes.h"
 #include "transport/grpc_settings.h"
 #include "transport/monotonic.h"
@@ -65,6 +66,10 @@ absl::Status GrpcListenerImpl::Bind() {
 
 void GrpcListenerImpl::Handle(std::string method, RpcHandler handler) {
   handlers_[std::move(method)] = std::make_unique<RpcHandler>(std::move(handler));
+}
+
+void GrpcListenerImpl::HandleStream(std::string method, ByteStreamFactory factory) {
+  streams_[std::move(method)] = std::move(factory);
 }
 
 void GrpcListenerImpl::ServePeers(std::shared_ptr<PeerHub> hub) { hub_ = std::move(hub); }
@@ -156,6 +161,9 @@ grpc::ServerGenericBidiReactor* GrpcListenerImpl::CreateReactor(grpc::GenericCal
     if (InboundStream* stream = hub_->NewInbound(context); stream != nullptr) return stream;
     return new RefusedCall(context, MakeError(Reason::kShuttingDown, Outcome::kNotApplied,
                                               "this node doesn't take peers now: it starts, stops or has too many"));
+  }
+  if (auto stream = streams_.find(context->method()); stream != streams_.end()) {
+    return new ServedByteStream(context, stream->second);
   }
   auto it = handlers_.find(context->method());
   if (it == handlers_.end()) {

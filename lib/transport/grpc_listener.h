@@ -1,6 +1,6 @@
 // The listener behind GrpcListener: one grpc::Server fed by an AcceptLoop, and one generic service that sorts calls:
 // the peer stream goes to the hub of the transport that was made for this listener, methods that somebody handles
-// become UnaryCalls, everything else is UNIMPLEMENTED. Methods are bytes in, bytes out: what a typed gRPC stub of the
+// become UnaryCalls or streams of bytes, everything else is UNIMPLEMENTED. Methods are bytes in, bytes out: what a typed gRPC stub of the
 // same name sends and expects, without protobuf in this room.
 //
 // Only the gRPC adapter's own files include this.
@@ -21,6 +21,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "quorate/transport_adapters.h"
 #include "transport/accept_loop.h"
+#include "transport/byte_stream.h"
 #include "transport/peer_hub.h"
 #include "transport/unary_call.h"
 
@@ -38,6 +39,8 @@ class GrpcListenerImpl final : public GrpcListener, private grpc::CallbackGeneri
   void Stop(absl::Duration grace) override;
   [[nodiscard]] Counters counters() const override;
 
+  // Before Start.
+  void HandleStream(std::string method, ByteStreamFactory factory);
   // Peers that connect here talk to `hub`. Before Start.
   void ServePeers(std::shared_ptr<PeerHub> hub);
 
@@ -51,6 +54,7 @@ class GrpcListenerImpl final : public GrpcListener, private grpc::CallbackGeneri
   std::unique_ptr<AcceptLoop> loop_;
   // Immutable after Start; calls hold views into the keys.
   absl::flat_hash_map<std::string, std::unique_ptr<RpcHandler>> handlers_;
+  absl::flat_hash_map<std::string, ByteStreamFactory> streams_;
   std::shared_ptr<PeerHub> hub_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

@@ -13,18 +13,22 @@ namespace quorate::tidy {
 namespace {
 
 // From the ground up. A room may include headers of those before it, and of itself.
-const std::vector<std::string> kRooms = {"base",     "raft",       "storage", "transport", "quorum", "testing",
-                                         "metadata", "controller", "broker",  "node",      "cli"};
+const std::vector<std::string> kRooms = {"base",    "raft",     "storage",    "transport", "quorum", "service",
+                                         "testing", "metadata", "controller", "broker",    "node",   "cli"};
 
 // What a room may not know although it lies below it.
 const std::map<std::string, std::set<std::string>> kStrangers = {
     {"storage", {"raft"}},
     {"transport", {"raft", "storage"}},
-    {"metadata", {"raft", "storage", "transport", "quorum", "testing"}},
-    {"controller", {"raft", "storage", "transport", "quorum", "testing"}},
-    {"broker", {"raft", "storage", "transport", "quorum", "testing", "controller"}},
+    {"service", {"raft", "storage", "quorum"}},
+    {"testing", {"service"}},
+    {"metadata", {"raft", "storage", "transport", "quorum", "service", "testing"}},
+    {"controller", {"raft", "storage", "transport", "quorum", "service", "testing"}},
+    {"broker", {"raft", "storage", "transport", "quorum", "service", "testing", "controller"}},
     // The program is built from the public headers alone.
-    {"cli", {"base", "raft", "storage", "transport", "quorum", "testing", "metadata", "controller", "broker", "node"}},
+    {"cli",
+     {"base", "raft", "storage", "transport", "quorum", "service", "testing", "metadata", "controller", "broker",
+      "node"}},
 };
 
 int Height(const std::string& room) {
