@@ -5,6 +5,7 @@
 #   lib/pkgconfig/quorate-*.pc                      one per target that a host links
 #   bin/quorate                                     the program
 #   libexec/quorate/kafka-tools/kafka-*.sh          links to it under Kafka's names: put this directory into the PATH
+#   share/quorate/proto/quorate/v1/proposals.proto  the service that clients in other languages may speak
 #   share/doc/quorate/                              README, CHANGELOG, LICENSE, docs/
 #
 # Libraries are static: their dependencies are linked by whoever links them, so both kinds of package file carry the
@@ -31,6 +32,9 @@ install(FILES ${PROJECT_BINARY_DIR}/quorateConfig.cmake ${PROJECT_BINARY_DIR}/qu
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/LICENSE
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# For clients in other languages.
+install(FILES ${PROJECT_SOURCE_DIR}/proto/quorate/v1/proposals.proto
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/quorate/proto/quorate/v1)
 
 # ---- The program, and Kafka's names for it ---------------------------------------------------------
 
@@ -131,6 +135,7 @@ quorate_pc(raft "The Raft core: a pure state machine, without threads, clocks or
 quorate_pc(quorum "A Raft quorum for your own state machine, with file and memory storage")
 quorate_pc(testing "Virtual time and conformance suites for state machines and adapters of quorate")
 quorate_pc(grpc "The gRPC transport of quorate")
+quorate_pc(service "Proposals and reads from outside of a quorum of quorate: the service and its client")
 quorate_pc(controller "The controller: topics, brokers, partition leaders, on a quorum of quorate")
 quorate_pc(broker "The broker's side of the cluster: registration, heartbeats, partition leaders")
 quorate_pc(node "A whole node: controller, broker or both")

@@ -60,7 +60,7 @@ struct ProposeOptions {
   // To be repeated even when an earlier attempt may have been applied.
   bool idempotent = false;
   // Only in this epoch (Proposal::expected_epoch).
-  std::optional<Epoch> expected_epoch;
+  std::optional<Epoch> expected_epoch = std::nullopt;
 };
 
 struct ReadAnswer {

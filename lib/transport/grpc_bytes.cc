@@ -57,12 +57,23 @@ absl::StatusOr<Message> TakeMessage(grpc::ByteBuffer* buffer, const StreamEnds& 
 }
 
 std::string TakeString(grpc::ByteBuffer* buffer) {
-  std::string out;
-  std::vector<grpc::Slice> slices;
-  if (!buffer->Valid() || !buffer->Dump(&slices).ok()) return out;
-  out.reserve(buffer->Length());
-  for (const grpc::Slice& slice : slices) out.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  std::string out = CopyString(*buffer);
   buffer->Clear();
+  return out;
+}
+
+std::string CopyString(const grpc::ByteBuffer& buffer) {
+  std::string out;
+  grpc::Slice slice;
+  if (!buffer.Valid()) return out;
+  if (buffer.TrySingleSlice(&slice).ok()) {
+    out.assign(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    return out;
+  }
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return out;
+  out.reserve(buffer.Length());
+  for (const grpc::Slice& one : slices) out.append(reinterpret_cast<const char*>(one.begin()), one.size());
   return out;
 }
 

@@ -37,6 +37,7 @@ class WireBuffer {
 // batch of a few hundred bytes that stays in a cache doesn't keep a whole read buffer alive. Empties `buffer`.
 absl::StatusOr<Message> TakeMessage(grpc::ByteBuffer* buffer, const StreamEnds& ends);
 std::string TakeString(grpc::ByteBuffer* buffer);
+std::string CopyString(const grpc::ByteBuffer& buffer);
 
 }  // namespace quorate::transport
 

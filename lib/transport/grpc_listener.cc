@@ -43,6 +43,27 @@ int CapByDescriptors(int wanted) {
 
 }  // namespace
 
+// The methods that somebody handles, registered by their names. What protoc's plugin generates does the same; here the
+// messages are bytes.
+class GrpcListenerImpl::UnaryMethods final : public grpc::Service {
+ public:
+  explicit UnaryMethods(GrpcListenerImpl* listener) {
+    int index = 0;
+    for (const auto& [method, handler] : listener->handlers_) {
+      // gRPC keeps the pointer; the table doesn't change any more.
+      AddMethod(new grpc::internal::RpcServiceMethod(method.c_str(), grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
+      const absl::string_view name = method;
+      RpcHandler* const raw = handler.get();
+      MarkMethodRawCallback(
+          index++, new grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
+                       [listener, name, raw](grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) {
+                         return listener->NewCall(context, request, response, name, raw);
+                       }));
+    }
+  }
+};
+
 GrpcListenerImpl::GrpcListenerImpl(GrpcListenerOptions options) : options_(std::move(options)) {
   if (options_.log_sink == nullptr) options_.log_sink = NullLogSink();
 }
@@ -109,6 +130,8 @@ absl::Status GrpcListenerImpl::Start() {
   }
   grpc::ServerBuilder builder;
   Configure(&builder);
+  methods_ = std::make_unique<UnaryMethods>(this);
+  if (!handlers_.empty()) builder.RegisterService(methods_.get());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("gRPC refused to build the server; its own log says why");
   started_ = true;
@@ -165,14 +188,22 @@ grpc::ServerGenericBidiReactor* GrpcListenerImpl::CreateReactor(grpc::GenericCal
   if (auto stream = streams_.find(context->method()); stream != streams_.end()) {
     return new ServedByteStream(context, stream->second);
   }
-  auto it = handlers_.find(context->method());
-  if (it == handlers_.end()) {
-    constexpr size_t kShownBytesMax = 200;
-    return new RefusedCall(
-        context, absl::UnimplementedError(absl::StrCat("this port doesn't serve ",
-                                                       absl::CHexEscape(context->method().substr(0, kShownBytesMax)))));
+  constexpr size_t kShownBytesMax = 200;
+  return new RefusedCall(
+      context, absl::UnimplementedError(absl::StrCat("this port doesn't serve ",
+                                                     absl::CHexEscape(context->method().substr(0, kShownBytesMax)))));
+}
+
+grpc::ServerUnaryReactor* GrpcListenerImpl::NewCall(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request, grpc::ByteBuffer* response,
+                                                    absl::string_view method, RpcHandler* handler) {
+  auto* const call = new UnaryCall(context, request, response, method, options_.call_timeout_max, &watch_);
+  if (refusing_.load()) {
+    call->Refuse(MakeError(Reason::kShuttingDown, Outcome::kNotApplied, "this node is stopping"));
+  } else {
+    call->Begin(handler);
   }
-  return new UnaryCall(context, it->first, it->second.get(), options_.call_timeout_max, &watch_);
+  return call;
 }
 
 }  // namespace transport

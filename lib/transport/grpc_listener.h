@@ -1,7 +1,7 @@
-// The listener behind GrpcListener: one grpc::Server fed by an AcceptLoop, and one generic service that sorts calls:
-// the peer stream goes to the hub of the transport that was made for this listener, methods that somebody handles
-// become UnaryCalls or streams of bytes, everything else is UNIMPLEMENTED. Methods are bytes in, bytes out: what a typed gRPC stub of the
-// same name sends and expects, without protobuf in this room.
+// The listener behind GrpcListener: one grpc::Server fed by an AcceptLoop. Methods that somebody handles are registered
+// and become UnaryCalls; a generic service takes everything else: the peer stream goes to the hub of the transport that
+// was made for this listener, streams of bytes to their handlers, the rest is UNIMPLEMENTED. Methods are bytes in,
+// bytes out: what a typed gRPC stub of the same name sends and expects, without protobuf in this room.
 //
 // Only the gRPC adapter's own files include this.
 #ifndef QUORATE_LIB_TRANSPORT_GRPC_LISTENER_H_
@@ -45,7 +45,11 @@ class GrpcListenerImpl final : public GrpcListener, private grpc::CallbackGeneri
   void ServePeers(std::shared_ptr<PeerHub> hub);
 
  private:
+  class UnaryMethods;
+
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* NewCall(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response, absl::string_view method, RpcHandler* handler);
   void Configure(grpc::ServerBuilder* builder);
   void HandOver(AcceptedConnection connection);
   void EndOverdueCalls();
@@ -57,6 +61,7 @@ class GrpcListenerImpl final : public GrpcListener, private grpc::CallbackGeneri
   absl::flat_hash_map<std::string, ByteStreamFactory> streams_;
   std::shared_ptr<PeerHub> hub_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<UnaryMethods> methods_;  // outlives server_
   std::unique_ptr<grpc::Server> server_;
   CallWatch watch_;
 

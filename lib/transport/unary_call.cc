@@ -29,7 +29,7 @@ class ReplyOnce {
   std::shared_ptr<CallClaim> claim_;
 };
 
-absl::Duration TimeLeft(const grpc::GenericCallbackServerContext& context) {
+absl::Duration TimeLeft(const grpc::ServerContextBase& context) {
   const auto deadline = context.deadline();
   if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteDuration();
   return absl::FromChrono(
@@ -78,36 +78,40 @@ void CallWatch::EndOverdue(Instant now) {
   }
 }
 
-UnaryCall::UnaryCall(grpc::GenericCallbackServerContext* context, absl::string_view method, RpcHandler* handler,
-                     absl::Duration timeout_max, CallWatch* watch)
+UnaryCall::UnaryCall(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request, grpc::ByteBuffer* response,
+                     absl::string_view method, absl::Duration timeout_max, CallWatch* watch)
     : context_(context),
+      request_(request),
+      response_(response),
       method_(method),
-      handler_(handler),
       timeout_(TimeLeft(*context)),
       claim_(std::make_shared<CallClaim>(this)) {
   if (timeout_ > timeout_max) {
     timeout_ = timeout_max;
     watch->Add(claim_, MonotonicNow() + timeout_max);
   }
-  StartRead(&request_);
 }
 
-void UnaryCall::OnReadDone(bool ok) {
-  if (!ok) {
-    return claim_->Complete(
+void UnaryCall::Begin(RpcHandler* handler) {
+  // What it answers within this call is kept by gRPC until it knows of us.
+  const std::shared_ptr<CallClaim> claim = claim_;
+  if (!request_->Valid()) {
+    return claim->Complete(
         MakeError(Reason::kInvalidArgument, Outcome::kNotApplied, absl::StrCat(method_, " came without a request")));
   }
-  if (request_.Length() > limits::kRpcMessageBytesMax) {
-    return claim_->Complete(MakeError(Reason::kTooLarge, Outcome::kNotApplied,
-                                      absl::StrCat("the request has ", request_.Length(), " bytes; at most ",
-                                                   limits::kRpcMessageBytesMax, " are allowed")));
+  if (request_->Length() > limits::kRpcMessageBytesMax) {
+    return claim->Complete(MakeError(Reason::kTooLarge, Outcome::kNotApplied,
+                                     absl::StrCat("the request has ", request_->Length(), " bytes; at most ",
+                                                  limits::kRpcMessageBytesMax, " are allowed")));
   }
-  RpcRequest request{method_, TakeString(&request_), timeout_, context_->peer()};
-  auto reply = std::make_unique<ReplyOnce>(claim_);
-  (*handler_)(std::move(request), [reply = std::move(reply)](absl::StatusOr<std::string> result) mutable {
+  RpcRequest request{method_, CopyString(*request_), timeout_, context_->peer()};
+  auto reply = std::make_unique<ReplyOnce>(claim);
+  (*handler)(std::move(request), [reply = std::move(reply)](absl::StatusOr<std::string> result) mutable {
     reply->Send(std::move(result));
   });
 }
+
+void UnaryCall::Refuse(const absl::Status& status) { claim_->Complete(status); }
 
 void UnaryCall::OnCancel() {
   // The caller is gone; nobody reads this status.
@@ -124,8 +128,8 @@ void UnaryCall::End(absl::StatusOr<std::string> result) {
     Finish(ToGrpcStatus(result.status(), context_));
     return;
   }
-  response_ = ToByteBuffer(*std::move(result));
-  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+  *response_ = ToByteBuffer(*std::move(result));
+  Finish(grpc::Status::OK);
 }
 
 RefusedCall::RefusedCall(grpc::GenericCallbackServerContext* context, const absl::Status& status) {

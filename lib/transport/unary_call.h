@@ -1,4 +1,6 @@
-// One served call with one request and one answer, as a gRPC reactor.
+// One served call with one request and one answer, as a gRPC reactor. It is a registered method's, whose request comes
+// together with the call and whose answer goes with its end: two operations less than as a stream of one message each
+// way.
 //
 // Whoever is first ends it: the handler's reply, the caller going away, the deadline that the server sets, or a
 // handler that drops its reply without calling it. The others find the call claimed and do nothing. So a reply may
@@ -54,27 +56,30 @@ class CallWatch {
   std::vector<Entry> entries_;  // guarded by mutex_
 };
 
-class UnaryCall final : public grpc::ServerGenericBidiReactor {
+class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  // Deletes itself. `method` and `handler` live as long as the server. `watch` gets the call if it needs watching.
-  UnaryCall(grpc::GenericCallbackServerContext* context, absl::string_view method, RpcHandler* handler,
-            absl::Duration timeout_max, CallWatch* watch);
+  // Deletes itself. `method` lives as long as the server. `watch` gets the call if it needs watching. Begin or Refuse
+  // must follow, before gRPC is given the reactor.
+  UnaryCall(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request, grpc::ByteBuffer* response,
+            absl::string_view method, absl::Duration timeout_max, CallWatch* watch);
+
+  // `handler` lives as long as the server.
+  void Begin(RpcHandler* handler);
+  void Refuse(const absl::Status& status);
 
  private:
   friend class CallClaim;
-  void OnReadDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override { delete this; }
   // After the claim was taken.
   void End(absl::StatusOr<std::string> result);
 
-  grpc::GenericCallbackServerContext* const context_;
+  grpc::CallbackServerContext* const context_;
+  const grpc::ByteBuffer* const request_;
+  grpc::ByteBuffer* const response_;
   const absl::string_view method_;
-  RpcHandler* const handler_;
   absl::Duration timeout_;
   const std::shared_ptr<CallClaim> claim_;
-  grpc::ByteBuffer request_;
-  grpc::ByteBuffer response_;
 };
 
 // A call that is refused before it begins.
