@@ -22,8 +22,8 @@ namespace quorate::host {
 
 class Host {
  public:
-  // Makes what takes the clients' requests: the service itself, unless a benchmark wants to see them first. It outlives
-  // neither the host nor the service.
+  // Makes what takes the clients' requests in the service's stead: a benchmark may want to see them first. The host
+  // owns it, and destroys it before the service and the node.
   using WrapService = std::function<std::unique_ptr<RequestHandler>(Host*)>;
 
   // Recovers, joins the quorum and serves clients. `on_fault` runs once if the node halts itself, on any thread.
