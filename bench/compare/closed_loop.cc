@@ -1,4 +1,4 @@
-#include "closed_loop.h"
+#include "compare/closed_loop.h"
 
 #include <algorithm>
 #include <functional>

@@ -6,9 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "put_client.h"
+#include "compare/put_client.h"
+#include "compare/system.h"
 #include "support/histogram.h"
-#include "system.h"
 
 namespace quorate::compare {
 

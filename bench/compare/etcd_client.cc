@@ -1,4 +1,4 @@
-#include "etcd_client.h"
+#include "compare/etcd_client.h"
 
 #include <chrono>
 #include <string>

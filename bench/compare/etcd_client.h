@@ -10,8 +10,8 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "compare/put_client.h"
 #include "etcd.grpc.pb.h"
-#include "put_client.h"
 
 namespace quorate::compare {
 

@@ -1,8 +1,8 @@
 // etcd, as Debian packages it: one process for each node, everything on the command line.
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "etcd_client.h"
-#include "system.h"
+#include "compare/etcd_client.h"
+#include "compare/system.h"
 
 namespace quorate::compare {
 namespace {

@@ -1,4 +1,4 @@
-#include "failover.h"
+#include "compare/failover.h"
 
 #include <signal.h>
 

@@ -14,7 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "system.h"
+#include "compare/system.h"
 
 namespace quorate::compare {
 

@@ -14,13 +14,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "compare/measurements.h"
+#include "compare/report_table.h"
+#include "compare/rounds.h"
+#include "compare/system.h"
 #include "host/cleanup.h"
-#include "measurements.h"
-#include "report_table.h"
-#include "rounds.h"
 #include "support/machine.h"
 #include "support/results.h"
-#include "system.h"
 
 namespace quorate::compare {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "closed_loop.h"
+#include "compare/closed_loop.h"
 #include "support/samples.h"
 
 namespace quorate::compare {

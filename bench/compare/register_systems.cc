@@ -5,11 +5,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "compare/system.h"
+#include "compare/tcp_client.h"
 #include "host/client.h"
 #include "quorate/storage_adapters.h"
 #include "quorate/system.h"
-#include "system.h"
-#include "tcp_client.h"
 
 namespace quorate::compare {
 namespace {

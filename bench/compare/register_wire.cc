@@ -1,7 +1,7 @@
 #include <optional>
 
+#include "compare/wire.h"
 #include "host/protocol.h"
-#include "wire.h"
 
 namespace quorate::compare {
 namespace {

@@ -1,4 +1,4 @@
-#include "report_table.h"
+#include "compare/report_table.h"
 
 #include <algorithm>
 #include <functional>

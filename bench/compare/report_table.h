@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "measurements.h"
+#include "compare/measurements.h"
+#include "compare/system.h"
 #include "support/results.h"
-#include "system.h"
 
 namespace quorate::compare {
 

@@ -1,4 +1,4 @@
-#include "rounds.h"
+#include "compare/rounds.h"
 
 #include <unistd.h>
 
@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "closed_loop.h"
-#include "failover.h"
+#include "compare/closed_loop.h"
+#include "compare/failover.h"
 
 namespace quorate::compare {
 namespace {

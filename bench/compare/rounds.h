@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "measurements.h"
-#include "system.h"
+#include "compare/measurements.h"
+#include "compare/system.h"
 
 namespace quorate::compare {
 

@@ -1,4 +1,4 @@
-#include "system.h"
+#include "compare/system.h"
 
 #include <errno.h>
 #include <signal.h>

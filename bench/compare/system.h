@@ -16,8 +16,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "compare/put_client.h"
 #include "host/usage.h"
-#include "put_client.h"
 #include "support/process.h"
 
 namespace quorate::compare {

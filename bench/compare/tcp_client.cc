@@ -1,4 +1,4 @@
-#include "tcp_client.h"
+#include "compare/tcp_client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

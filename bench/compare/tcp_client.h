@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "put_client.h"
-#include "wire.h"
+#include "compare/put_client.h"
+#include "compare/wire.h"
 
 namespace quorate::compare {
 

@@ -12,7 +12,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
-#include "put_client.h"
+#include "compare/put_client.h"
 
 namespace quorate::compare {
 

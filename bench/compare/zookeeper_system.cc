@@ -3,8 +3,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "system.h"
-#include "tcp_client.h"
+#include "compare/system.h"
+#include "compare/tcp_client.h"
 
 namespace quorate::compare {
 namespace {

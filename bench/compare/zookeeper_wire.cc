@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "wire.h"
+#include "compare/wire.h"
 
 namespace quorate::compare {
 namespace {
