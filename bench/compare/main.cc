@@ -142,7 +142,7 @@ absl::Status Run(const Flags& flags, const std::string& command) {
   results.notes.push_back("Compare columns with each other, not with another machine's.");
   absl::Status status;
   for (const Contender& contender : *contenders) {
-    if (contender.missing.empty()) {
+    if (contender.missing.empty() && !contender.commits_only) {
       results.notes.push_back(absl::StrCat("Tuned ", contender.title, ": ", contender.tuned, "."));
     }
   }
@@ -162,7 +162,8 @@ absl::Status Run(const Flags& flags, const std::string& command) {
 int Main(int argc, char** argv) {
   Flags flags;
   CLI::App app("The same failovers, transfers, commits and starts on etcd, ZooKeeper, C raft and quorate, in turn.");
-  app.add_option("--only", flags.only, "of etcd, zookeeper, craft, quorate; separated by commas")->delimiter(',');
+  app.add_option("--only", flags.only, "of etcd, zookeeper, craft, quorate, quorate_unary, quorate_stream; with commas")
+      ->delimiter(',');
   app.add_flag("--quick", flags.quick, "few trials, in under ten minutes");
   app.add_option("--out", flags.out, "write compare.json, compare.md and SVGs into this folder");
   app.add_option("--directory", flags.directory, "where the nodes' data goes");

@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "compare/proposal_put_client.h"
 #include "compare/system.h"
 #include "compare/tcp_client.h"
 #include "host/client.h"
@@ -88,7 +89,7 @@ class CRaftSystem final : public RegisterSystem {
   const std::string program_;
 };
 
-class QuorateSystem final : public RegisterSystem {
+class QuorateSystem : public RegisterSystem {
  public:
   QuorateSystem(std::string program, std::string folder, std::vector<int> ports, Tuning tuning)
       : RegisterSystem(std::move(folder), std::move(ports), tuning), program_(std::move(program)) {}
@@ -123,6 +124,23 @@ class QuorateSystem final : public RegisterSystem {
   ClusterId cluster_id_;
 };
 
+class QuorateGrpcSystem final : public QuorateSystem {
+ public:
+  QuorateGrpcSystem(std::string program, ProposalMode mode, std::string folder, std::vector<int> ports, Tuning tuning)
+      : QuorateSystem(std::move(program), std::move(folder), std::move(ports), tuning), mode_(mode) {}
+
+ protected:
+  // The service is behind the port of the peers.
+  std::unique_ptr<PutClient> MakeClient(const std::vector<int>& nodes) const override {
+    std::vector<int> ports;
+    for (int node : nodes) ports.push_back(port(node, 1));
+    return std::make_unique<ProposalPutClient>(ports, mode_);
+  }
+
+ private:
+  const ProposalMode mode_;
+};
+
 }  // namespace
 
 Contender CRaftContender(const std::string& programs) {
@@ -152,6 +170,19 @@ Contender QuorateContender(const std::string& programs) {
     return std::make_unique<QuorateSystem>(program, std::move(folder), std::move(ports), tuning);
   };
   return quorate;
+}
+
+Contender QuorateGrpcContender(const std::string& programs, ProposalMode mode) {
+  Contender grpc = QuorateContender(programs);
+  const bool unary = mode == ProposalMode::kUnary;
+  grpc.name = unary ? "quorate_unary" : "quorate_stream";
+  grpc.title = unary ? "quorate gRPC unary" : "quorate gRPC stream";
+  grpc.commits_only = true;
+  const std::string program = FirstExisting({programs + "/bench/host/register_host"});
+  grpc.make = [program, mode](std::string folder, std::vector<int> ports, Tuning tuning) -> std::unique_ptr<System> {
+    return std::make_unique<QuorateGrpcSystem>(program, mode, std::move(folder), std::move(ports), tuning);
+  };
+  return grpc;
 }
 
 }  // namespace quorate::compare

@@ -69,10 +69,11 @@ class Tabulator {
     return of(it->second);
   }
 
-  Value Other(const std::string& figure) const {
-    const auto it = others_.find(figure);
+  // Of callers in the leader's process, which bench/commit measures.
+  Value InProcess(const std::string& figure, double scale = 1) const {
+    const auto it = others_.find("commit.in_process." + figure);
     if (it == others_.end()) return std::nullopt;
-    return it->second;
+    return it->second * scale;
   }
 
   static nlohmann::json Json(const Value& value) {
@@ -81,16 +82,11 @@ class Tabulator {
 
   using PerContender = std::function<Value(const std::string& name)>;
   // One row. `bar` as text and as a judgement, which is silent where something wasn't measured.
-  void Row(const std::string& work, const PerContender& value, const std::string& commit_figure, double commit_scale,
-           const std::string& bar, const std::function<std::optional<bool>()>& reached) {
+  void Row(const std::string& work, const PerContender& value, const Value& in_process, const std::string& bar,
+           const std::function<std::optional<bool>()>& reached) {
     std::vector<nlohmann::json> row = {work};
     for (const Contender& contender : contenders_) row.push_back(Json(value(contender.name)));
-    for (const char* path : {"grpc_unary", "grpc_stream", "in_process"}) {
-      Value other;
-      if (!commit_figure.empty()) other = Other(absl::StrCat("commit.", path, ".", commit_figure));
-      if (other.has_value()) other = *other * commit_scale;
-      row.push_back(Json(other));
-    }
+    row.push_back(Json(in_process));
     row.push_back(bar);
     const std::optional<bool> verdict = reached();
     row.push_back(!verdict.has_value() ? nlohmann::json() : nlohmann::json(*verdict ? "yes" : "no"));
@@ -122,9 +118,7 @@ class Tabulator {
     table_.caption = "The same work on each; milliseconds are medians. quorate: its engine host, through a socket";
     table_.columns = {"work"};
     for (const Contender& contender : contenders_) table_.columns.push_back(contender.title);
-    for (const char* path : {"quorate gRPC unary", "quorate gRPC stream", "quorate in process", "bar", "reached"}) {
-      table_.columns.push_back(path);
-    }
+    for (const char* column : {"quorate in process", "bar", "reached"}) table_.columns.push_back(column);
     FailoverRows();
     CommitRows();
     MemoryAndStartRows();
@@ -142,19 +136,20 @@ class Tabulator {
     };
     for (const std::string fault : {"kill.default", "kill.tuned"}) {
       const PerContender value = median(fault);
-      Row(absl::StrCat("SIGKILL of the leader → first write, ", fault.substr(5), " timeouts, ms"), value, "", 1,
+      Row(absl::StrCat("SIGKILL of the leader → first write, ", fault.substr(5), " timeouts, ms"), value, std::nullopt,
           "median ≤ 5, p99 ≤ 20", [&] { return Both(AtMost(value("quorate"), 5.0), AtMost(worst(fault), 20.0)); });
     }
     const PerContender paused = median("pause.default");
-    Row("SIGSTOP of the leader → first write, default timeouts, ms", paused, "", 1, "≤ 250",
+    Row("SIGSTOP of the leader → first write, default timeouts, ms", paused, std::nullopt, "≤ 250",
         [&] { return AtMost(paused("quorate"), 250.0); });
-    Row("SIGSTOP of the leader → first write, tuned timeouts, ms", median("pause.tuned"), "", 1, "",
+    Row("SIGSTOP of the leader → first write, tuned timeouts, ms", median("pause.tuned"), std::nullopt, "",
         [] { return std::nullopt; });
     const PerContender transfer = Each([](const Measurements& m) { return Median(m.transfer_first_write_ms); });
-    Row("transfer on request → first write, ms", transfer, "", 1, "≤ 1.5",
+    Row("transfer on request → first write, ms", transfer, std::nullopt, "≤ 1.5",
         [&] { return AtMost(transfer("quorate"), 1.5); });
     Row("transfer on request: the call returns, ms",
-        Each([](const Measurements& m) { return Median(m.transfer_call_ms); }), "", 1, "", [] { return std::nullopt; });
+        Each([](const Measurements& m) { return Median(m.transfer_call_ms); }), std::nullopt, "",
+        [] { return std::nullopt; });
   }
 
   void CommitRows() {
@@ -166,29 +161,31 @@ class Tabulator {
       return [this, callers, bytes, of](const std::string& name) { return Cell(name, callers, bytes, of); };
     };
     const PerContender one = cell(1, 100, p50);
-    Row("1 caller, 100 B: p50, ms", one, "1.100.p50_us", 1e-3, "gRPC ≤ 0.6 × etcd; in process ≤ C raft", [&] {
-      return Both(AtMost(Times(Other("commit.grpc_unary.1.100.p50_us"), 1e-3), Times(one("etcd"), 0.6)),
-                  AtMost(Times(Other("commit.in_process.1.100.p50_us"), 1e-3), one("craft")));
-    });
+    Row("1 caller, 100 B: p50, ms", one, InProcess("1.100.p50_us", 1e-3), "gRPC ≤ 0.6 × etcd; in process ≤ C raft",
+        [&] {
+          return Both(AtMost(one("quorate_unary"), Times(one("etcd"), 0.6)),
+                      AtMost(InProcess("1.100.p50_us", 1e-3), one("craft")));
+        });
     const PerContender many = cell(256, 100, rate);
-    Row("256 callers, 100 B: ops/s", many, "256.100.ops_per_s", 1,
+    Row("256 callers, 100 B: ops/s", many, InProcess("256.100.ops_per_s"),
         "unary ≥ 4 × etcd, stream ≥ 6 × etcd, engine ≥ 2 × C raft", [&] {
-          const auto grpc = Both(AtLeast(Other("commit.grpc_unary.256.100.ops_per_s"), Times(many("etcd"), 4)),
-                                 AtLeast(Other("commit.grpc_stream.256.100.ops_per_s"), Times(many("etcd"), 6)));
+          const auto grpc = Both(AtLeast(many("quorate_unary"), Times(many("etcd"), 4)),
+                                 AtLeast(many("quorate_stream"), Times(many("etcd"), 6)));
           return Both(grpc, AtLeast(many("quorate"), Times(many("craft"), 2)));
         });
     for (const size_t bytes : {size_t{100}, size_t{1024}}) {
       const PerContender thousand = cell(1000, bytes, rate);
-      Row(absl::StrCat("1000 callers, ", bytes, " B: ops/s"), thousand, absl::StrCat("1000.", bytes, ".ops_per_s"), 1,
-          "engine ≥ 2 × C raft", [&] { return AtLeast(thousand("quorate"), Times(thousand("craft"), 2)); });
+      Row(absl::StrCat("1000 callers, ", bytes, " B: ops/s"), thousand,
+          InProcess(absl::StrCat("1000.", bytes, ".ops_per_s")), "engine ≥ 2 × C raft",
+          [&] { return AtLeast(thousand("quorate"), Times(thousand("craft"), 2)); });
     }
     const PerContender tail = cell(256, 100, p99);
-    Row("256 callers, 100 B: p99, ms", tail, "256.100.p99_us", 1e-3, "≤ 5",
+    Row("256 callers, 100 B: p99, ms", tail, InProcess("256.100.p99_us", 1e-3), "≤ 5",
         [&] { return AtMost(tail("quorate"), 5.0); });
     const PerContender cpu_one = cell(1, 100, cpu), cpu_many = cell(1000, 100, cpu);
-    Row("servers' CPU per 1000 commits, 1 caller, ms", cpu_one, "1.100.cpu_ms_per_1000", 1, "≤ 200",
+    Row("servers' CPU per 1000 commits, 1 caller, ms", cpu_one, InProcess("1.100.cpu_ms_per_1000"), "≤ 200",
         [&] { return AtMost(cpu_one("quorate"), 200.0); });
-    Row("servers' CPU per 1000 commits, 1000 callers, ms", cpu_many, "1000.100.cpu_ms_per_1000", 1, "≤ 8",
+    Row("servers' CPU per 1000 commits, 1000 callers, ms", cpu_many, InProcess("1000.100.cpu_ms_per_1000"), "≤ 8",
         [&] { return AtMost(cpu_many("quorate"), 8.0); });
   }
 
@@ -196,15 +193,16 @@ class Tabulator {
     const bool whole = plan_.entries == 1'000'000;
     const PerContender memory = Each([](const Measurements& m) { return m.rss_mib; });
     Row(absl::StrCat("memory of the three nodes after ", plan_.entries, " entries over ", plan_.keys, " keys, MiB"),
-        memory, "", 1, whole ? "≤ 200" : "", [&] { return whole ? AtMost(memory("quorate"), 200.0) : std::nullopt; });
+        memory, std::nullopt, whole ? "≤ 200" : "",
+        [&] { return whole ? AtMost(memory("quorate"), 200.0) : std::nullopt; });
     const PerContender cold = Each([](const Measurements& m) { return Median(m.start_ms); });
-    Row("cold start → first write, ms", cold, "", 1, "≤ 100, worst ≤ 200", [&] {
+    Row("cold start → first write, ms", cold, std::nullopt, "≤ 100, worst ≤ 200", [&] {
       const Measurements* quorate = Find("quorate");
       return Both(AtMost(cold("quorate"), 100.0), AtMost(quorate ? Worst(quorate->start_ms) : Value(), 200.0));
     });
     const PerContender again = Each([](const Measurements& m) { return Median(m.restart_ms); });
-    Row(absl::StrCat("restart of all three after SIGKILL, ", plan_.entries, " entries → first write, ms"), again, "", 1,
-        whole ? "≤ 500" : "", [&] { return whole ? AtMost(again("quorate"), 500.0) : std::nullopt; });
+    Row(absl::StrCat("restart of all three after SIGKILL, ", plan_.entries, " entries → first write, ms"), again,
+        std::nullopt, whole ? "≤ 500" : "", [&] { return whole ? AtMost(again("quorate"), 500.0) : std::nullopt; });
   }
 
   // Every cell of every contender, and the latencies as a chart.

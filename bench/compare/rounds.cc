@@ -23,7 +23,7 @@ class Round {
       : contender_(contender), plan_(plan), round_(round), directory_(directory), out_(*out) {}
 
   absl::Status Run() {
-    if (absl::Status s = RunDefault(); !s.ok()) return s;
+    if (absl::Status s = RunDefault(); !s.ok() || contender_.commits_only) return s;
     if (absl::Status s = RunTuned(); !s.ok()) return s;
     return round_ == 0 && plan_.entries > 0 ? RunLarge() : absl::OkStatus();
   }
@@ -31,7 +31,7 @@ class Round {
  private:
   absl::Status RunDefault() {
     if (absl::Status s = StartFresh(Tuning::kDefault); !s.ok()) return s;
-    if (absl::Status s = Commits(); !s.ok()) return s;
+    if (absl::Status s = Commits(); !s.ok() || contender_.commits_only) return s;
     if (absl::Status s = Failovers(Fault::kKill, "kill.default", plan_.kills); !s.ok()) return s;
     if (absl::Status s = Failovers(Fault::kPause, "pause.default", plan_.pauses); !s.ok()) return s;
     return Transfers();
@@ -78,7 +78,7 @@ class Round {
     if (absl::Status s = system_->Format(); !s.ok()) return s;
     const absl::StatusOr<absl::Duration> took = RunStart(*system_, absl::StrCat("start-", round_));
     if (!took.ok()) return took.status();
-    if (tuning == Tuning::kDefault) Keep(*took, "cold start", &out_.start_ms);
+    if (tuning == Tuning::kDefault && !contender_.commits_only) Keep(*took, "cold start", &out_.start_ms);
     if (absl::StatusOr<int> whole = system_->WaitUntilWhole(kWholeMax); !whole.ok()) return whole.status();
     return absl::OkStatus();
   }

@@ -138,7 +138,12 @@ std::string FirstExisting(const std::vector<std::string>& paths) {
 }
 
 std::vector<Contender> AllContenders(const std::string& programs) {
-  return {EtcdContender(), ZooKeeperContender(), CRaftContender(programs), QuorateContender(programs)};
+  return {EtcdContender(),
+          ZooKeeperContender(),
+          CRaftContender(programs),
+          QuorateContender(programs),
+          QuorateGrpcContender(programs, ProposalMode::kUnary),
+          QuorateGrpcContender(programs, ProposalMode::kStream)};
 }
 
 }  // namespace quorate::compare

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "compare/put_client.h"
 #include "host/usage.h"
+#include "quorate/proposal_client.h"
 #include "support/process.h"
 
 namespace quorate::compare {
@@ -95,6 +96,8 @@ struct Contender {
   std::string title;    // "etcd 3.4"
   std::string missing;  // what isn't installed, and how to install it; empty: it can run
   std::string tuned;    // what the tuned timeouts are, for the notes
+  // Another way into a system that has a column of its own: only its commits are measured.
+  bool commits_only = false;
   std::function<std::unique_ptr<System>(std::string folder, std::vector<int> ports, Tuning tuning)> make;
 };
 
@@ -104,6 +107,8 @@ Contender EtcdContender();
 Contender ZooKeeperContender();
 Contender CRaftContender(const std::string& programs);
 Contender QuorateContender(const std::string& programs);
+// The same host, through quorate's own service and client library.
+Contender QuorateGrpcContender(const std::string& programs, ProposalMode mode);
 
 // The first of `paths` that is there; empty if none is.
 std::string FirstExisting(const std::vector<std::string>& paths);

@@ -125,6 +125,7 @@ absl::StatusOr<std::unique_ptr<Host>> Host::Start(const HostOptions& options,
 
 Host::~Host() {
   if (stopped_ || node_ == nullptr) return;
+  if (proposals_ != nullptr) proposals_->Stop(absl::ZeroDuration());
   (void)node_->Shutdown(absl::ZeroDuration());
   if (server_ != nullptr) server_->Stop(absl::ZeroDuration());
 }
@@ -179,6 +180,14 @@ absl::Status Host::MakeStores(const HostOptions& options, QuorumDependencies* de
 }
 
 absl::Status Host::Serve(const HostOptions& options, const WrapService& wrap) {
+  ProposalServiceOptions proposals;
+  proposals.node = node_.get();
+  proposals.listener = listener_.get();
+  proposals.query = [this](absl::string_view key) { return std::string(registers_.Value(key)); };
+  proposals.log_sink = log_sink_;
+  absl::StatusOr<std::unique_ptr<ProposalService>> made = ProposalService::Create(std::move(proposals));
+  if (!made.ok()) return made.status();
+  proposals_ = *std::move(made);
   if (absl::Status started = listener_->Start(); !started.ok()) return started;
   if (absl::Status started = node_->Start(); !started.ok()) return started;
   service_ = std::make_unique<Service>(node_.get(), &registers_, options.request_timeout);
@@ -193,6 +202,7 @@ absl::Status Host::Serve(const HostOptions& options, const WrapService& wrap) {
 absl::Status Host::Stop() {
   stopped_ = true;
   // Answers whatever is under way; then the answers are sent.
+  proposals_->Stop(absl::Seconds(1));
   const absl::Status stopped = node_->Shutdown(kShutdownDeadline);
   server_->Stop(absl::Seconds(1));
   listener_->Stop(absl::Seconds(1));

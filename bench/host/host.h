@@ -14,6 +14,7 @@
 #include "host/server.h"
 #include "host/service.h"
 #include "quorate/log_sink.h"
+#include "quorate/proposal_service.h"
 #include "quorate/quorum_node.h"
 #include "quorate/storage_adapters.h"
 #include "quorate/transport_adapters.h"
@@ -50,6 +51,7 @@ class Host {
   std::unique_ptr<GrpcListener> listener_;
   Registers registers_;
   std::unique_ptr<QuorumNode> node_;
+  std::unique_ptr<ProposalService> proposals_;  // on the peers' port, over gRPC
   std::unique_ptr<Service> service_;
   std::unique_ptr<RequestHandler> wrapped_;  // null: the service itself
   std::unique_ptr<Server> server_;
