@@ -369,9 +369,12 @@ void ProposalClientImpl::Fail(const CallPtr& call, const absl::Status& error) {
     const std::lock_guard<std::mutex> lock(mutex_);
     open_fate = call->may_have_applied && OutcomeOf(error) == Outcome::kNotApplied;
   }
-  const absl::Status honest =
-      open_fate ? WithOutcome(error, Outcome::kUnknown, "; an earlier attempt may have been applied all the same")
-                : error;
+  absl::Status honest = error;
+  if (open_fate) {
+    honest = WithOutcome(error, Outcome::kUnknown, "; an earlier attempt may have been applied all the same");
+  } else if (call->is_read && DetailOf(error).has_value()) {
+    honest = WithOutcome(error, Outcome::kNotApplied, "");  // a read has no effect, wherever it was lost
+  }
   call->is_read ? Finish(call, absl::StatusOr<ReadAnswer>(honest)) : Finish(call, absl::StatusOr<Proposed>(honest));
 }
 

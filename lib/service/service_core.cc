@@ -80,7 +80,7 @@ ServiceCore::Call ServiceCore::Take(uint64_t id) {
   if (found == calls_.end()) return call;
   call = std::move(found->second);
   calls_.erase(found);
-  if (call.deadline.has_value()) forwarded_.erase({*call.deadline, id});
+  if (call.deadline.has_value()) watched_.erase({*call.deadline, id});
   proposals_ -= call.proposals;
   bytes_ -= call.bytes;
   if (stopping_ && calls_.empty()) changed_.notify_all();
@@ -156,15 +156,7 @@ void ServiceCore::Forward(uint64_t id, Submission submission, const Leadership& 
   const LeaderHint hint{leadership.leader, leadership.epoch, leadership.endpoint};
   const Endpoint leader = ServiceOf(hint);
   const std::shared_ptr<ProposalLink> link = leader.host.empty() ? nullptr : LinkTo(leader);
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = calls_.find(id);
-    if (found == calls_.end()) return;
-    const Instant now = options_.clock->Now();
-    found->second.deadline = now + submission.timeout;
-    forwarded_.emplace(*found->second.deadline, id);
-    ArmExpiry(now);
-  }
+  Watch(id, submission.timeout);
   tally.forwarded.fetch_add(submission.proposals, std::memory_order_relaxed);
   ProposedDone done = [self = shared_from_this(), id](absl::StatusOr<Proposed> result) {
     self->Finish(id, std::move(result));
@@ -203,26 +195,43 @@ std::shared_ptr<ProposalLink> ServiceCore::LinkTo(const Endpoint& leader) {
   return link;
 }
 
-void ServiceCore::ArmExpiry(Instant now) {
-  if (forwarded_.empty() || stopping_ || std::exchange(expiry_armed_, true)) return;
-  executor_->PostAt(now + kExpiryTick, [this] { ExpireForwarded(); });
+void ServiceCore::Watch(uint64_t id, absl::Duration timeout) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = calls_.find(id);
+  if (found == calls_.end()) return;
+  const Instant now = options_.clock->Now();
+  found->second.deadline = now + timeout;
+  watched_.emplace(*found->second.deadline, id);
+  ArmExpiry(now);
 }
 
-void ServiceCore::ExpireForwarded() {
+void ServiceCore::ArmExpiry(Instant now) {
+  if (watched_.empty() || stopping_ || std::exchange(expiry_armed_, true)) return;
+  executor_->PostAt(now + kExpiryTick, [this] { Expire(); });
+}
+
+void ServiceCore::Expire() {
   std::vector<uint64_t> late;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const Instant now = options_.clock->Now();
     expiry_armed_ = false;
-    for (auto it = forwarded_.begin(); it != forwarded_.end() && it->first + kExpiryTick <= now; ++it) {
+    for (auto it = watched_.begin(); it != watched_.end() && it->first + kExpiryTick <= now; ++it) {
       late.push_back(it->second);
     }
     ArmExpiry(now);
   }
   for (const uint64_t id : late) {
-    Finish(id, MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
-                         "the leader, whom the proposal was passed on to, didn't answer in time; it may still take "
-                         "effect"));
+    Call call = Take(id);
+    tally.answered.fetch_add(call.proposals, std::memory_order_relaxed);
+    if (call.proposed) {
+      std::move(call.proposed)(
+          MakeError(Reason::kDeadlineExceeded, Outcome::kUnknown,
+                    "the leader, whom the proposal was passed on to, didn't answer in time; it may still take effect"));
+    } else if (call.answered) {
+      std::move(call.answered)(MakeError(Reason::kDeadlineExceeded, Outcome::kNotApplied,
+                                         "this node's state machine didn't answer the query in time"));
+    }
   }
 }
 
@@ -244,24 +253,28 @@ void ServiceCore::Read(std::string query, absl::Duration timeout, AnswerDone don
     return;
   }
   tally.reads.fetch_add(1, std::memory_order_relaxed);
-  options_.node->ReadBarrier(std::min(timeout, kTimeoutMax),
-                             [self = shared_from_this(), id = *id, query = std::move(query)](
-                                 absl::StatusOr<Offset> barrier) { self->AnswerQuery(id, query, std::move(barrier)); });
+  timeout = std::min(timeout, kTimeoutMax);
+  if (!query.empty()) Watch(*id, timeout);
+  options_.node->ReadBarrier(
+      timeout, [self = shared_from_this(), id = *id, query = std::move(query)](absl::StatusOr<Offset> barrier) mutable {
+        self->AnswerQuery(id, std::move(query), std::move(barrier));
+      });
   gate_.Leave();
 }
 
-// On the apply thread, so that the state machine stands still.
-void ServiceCore::AnswerQuery(uint64_t id, const std::string& query, absl::StatusOr<Offset> barrier) {
+// The barrier's completion may come on another thread while Apply is stuck, so the query is a stale read after it: that
+// is certain to run on the apply thread, and sees at least what the barrier stands for.
+void ServiceCore::AnswerQuery(uint64_t id, std::string query, absl::StatusOr<Offset> barrier) {
   if (!barrier.ok()) return FinishRead(id, barrier.status());
-  ReadAnswer answer{*barrier, ""};
-  absl::Status failed;
-  if (!query.empty()) {
-    if (!gate_.Enter()) return FinishRead(id, ShuttingDown(Outcome::kNotApplied));
-    absl::StatusOr<std::string> text = options_.query(query);
-    gate_.Leave();
-    text.ok() ? static_cast<void>(answer.answer = *std::move(text)) : static_cast<void>(failed = text.status());
-  }
-  failed.ok() ? FinishRead(id, std::move(answer)) : FinishRead(id, std::move(failed));
+  if (query.empty()) return FinishRead(id, ReadAnswer{*barrier, ""});
+  if (!gate_.Enter()) return FinishRead(id, ShuttingDown(Outcome::kNotApplied));
+  options_.node->ReadStale([self = shared_from_this(), id, query = std::move(query)](LogPosition applied) {
+    if (!self->gate_.Enter()) return self->FinishRead(id, ShuttingDown(Outcome::kNotApplied));
+    absl::StatusOr<std::string> text = self->options_.query(query);
+    self->gate_.Leave();
+    text.ok() ? self->FinishRead(id, ReadAnswer{applied.end, *std::move(text)}) : self->FinishRead(id, text.status());
+  });
+  gate_.Leave();
 }
 
 // ---- Streams ---------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class ServiceCore final : public std::enable_shared_from_this<ServiceCore> {
   struct Call {
     size_t proposals = 0;
     size_t bytes = 0;
-    std::optional<Instant> deadline;  // once it was passed on
+    std::optional<Instant> deadline;  // of one that is watched
     ProposedDone proposed;
     AnswerDone answered;
   };
@@ -80,12 +80,14 @@ class ServiceCore final : public std::enable_shared_from_this<ServiceCore> {
   void Finish(uint64_t id, absl::StatusOr<Proposed> result);
   void FinishRead(uint64_t id, absl::StatusOr<ReadAnswer> result);
   void Abandon(uint64_t id);
-  void AnswerQuery(uint64_t id, const std::string& query, absl::StatusOr<Offset> barrier);
+  void AnswerQuery(uint64_t id, std::string query, absl::StatusOr<Offset> barrier);
 
   void ProposeHere(uint64_t id, Submission submission);
   void Forward(uint64_t id, Submission submission, const Leadership& leadership);
-  // The leader was to keep their deadlines; this is for one that hangs.
-  void ExpireForwarded();
+  // Ends a call by its deadline whose end isn't the node's to keep: a leader that it was passed on to may hang, and so
+  // may the host's state machine, which a query waits for.
+  void Watch(uint64_t id, absl::Duration timeout);
+  void Expire();
   void ArmExpiry(Instant now);
   // The stream to that leader, opened if there is none. Null: it broke a moment ago, or the service ends.
   std::shared_ptr<ProposalLink> LinkTo(const Endpoint& leader);
@@ -116,7 +118,7 @@ class ServiceCore final : public std::enable_shared_from_this<ServiceCore> {
   std::shared_ptr<ProposalLink> link_;                                   // guarded by mutex_
   std::string link_address_;                                             // guarded by mutex_
   Instant next_dial_;                                                    // guarded by mutex_
-  std::set<std::pair<Instant, uint64_t>> forwarded_;                     // guarded by mutex_; deadline, id
+  std::set<std::pair<Instant, uint64_t>> watched_;                       // guarded by mutex_; deadline, id
   bool expiry_armed_ = false;                                            // guarded by mutex_
   std::map<ServiceSession*, std::shared_ptr<ServiceSession>> sessions_;  // guarded by mutex_
   std::unique_ptr<transport::ByteStreamClient> streams_;
