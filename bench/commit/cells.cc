@@ -4,16 +4,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "client_load.h"
+#include "grpc_load.h"
 #include "member.h"
 
 namespace quorate::bench {
 namespace {
 
-constexpr std::pair<Path, const char*> kPaths[] = {{Path::kInProcess, "in_process"},
-                                                   {Path::kInProcessAsync, "in_process_async"},
-                                                   {Path::kEngine, "engine"},
-                                                   {Path::kReadLeader, "read_leader"},
-                                                   {Path::kReadFollower, "read_follower"}};
+constexpr std::pair<Path, const char*> kPaths[] = {
+    {Path::kInProcess, "in_process"},   {Path::kInProcessAsync, "in_process_async"}, {Path::kEngine, "engine"},
+    {Path::kGrpcUnary, "grpc_unary"},   {Path::kGrpcStream, "grpc_stream"},          {Path::kForward, "forward"},
+    {Path::kReadLeader, "read_leader"}, {Path::kReadFollower, "read_follower"}};
 constexpr int kTries = 3;
 
 bool Reads(const Cell& cell) { return cell.path == Path::kReadLeader || cell.path == Path::kReadFollower; }
@@ -38,6 +38,12 @@ absl::StatusOr<LoadResult> RunLoad(const Cell& cell, const RunningCluster& runni
       return RunLoadInMember(load, leader_port);
     case Path::kEngine:
       return RunClientLoad(load, leader_port);
+    case Path::kGrpcUnary:
+      return RunGrpcLoad(load, running.cluster->endpoint(running.leader), ProposalMode::kUnary, false);
+    case Path::kGrpcStream:
+      return RunGrpcLoad(load, running.cluster->endpoint(running.leader), ProposalMode::kStream, false);
+    case Path::kForward:
+      return RunGrpcLoad(load, running.cluster->endpoint(running.follower()), ProposalMode::kStream, true);
     case Path::kReadLeader:
     case Path::kReadFollower:
       break;

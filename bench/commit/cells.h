@@ -18,7 +18,10 @@ enum class Path {
   kInProcess,       // threads of the leader's process that wait
   kInProcessAsync,  // threads of the leader's process that don't
   kEngine,          // clients of the leader over the plain socket
-  kReadLeader,      // the same, linearizable reads
+  kGrpcUnary,       // clients of the leader over gRPC, a unary call each
+  kGrpcStream,      // clients of the leader over gRPC, on one stream
+  kForward,         // the same with a follower, which passes the calls on
+  kReadLeader,      // as kEngine, linearizable reads
   kReadFollower,    // linearizable reads through a follower
 };
 absl::StatusOr<Path> ParsePath(absl::string_view name);

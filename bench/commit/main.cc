@@ -73,7 +73,8 @@ absl::StatusOr<std::vector<Cell>> MakeCells(const Flags& flags) {
   }
   const bool all = paths.empty();
   if (all) {
-    paths = {Path::kInProcess, Path::kInProcessAsync, Path::kEngine, Path::kReadLeader, Path::kReadFollower};
+    paths = {Path::kInProcess,  Path::kInProcessAsync, Path::kEngine,     Path::kGrpcUnary,
+             Path::kGrpcStream, Path::kForward,        Path::kReadLeader, Path::kReadFollower};
   }
   std::vector<int> callers = flags.callers;
   if (callers.empty()) callers = flags.quick ? std::vector<int>{1, 64} : std::vector<int>{1, 16, 64, 256, 1000};
@@ -245,7 +246,8 @@ int Main(int argc, char** argv) {
   Flags flags;
   CLI::App app("Measures commits: latency, throughput, and what they cost");
   app.add_option("--path", flags.paths,
-                 "in_process, in_process_async, engine, read_leader, read_follower; default: all")
+                 "in_process, in_process_async, engine, grpc_unary, grpc_stream, forward, read_leader, read_follower; "
+                 "default: all")
       ->delimiter(',');
   app.add_option("--callers", flags.callers, "calls under way in closed loops")
       ->delimiter(',')

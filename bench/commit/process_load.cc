@@ -12,10 +12,7 @@
 namespace quorate::bench {
 namespace {
 
-constexpr absl::Duration kCallTimeout = absl::Seconds(2);
 constexpr uint64_t kFailuresMax = 1000;
-
-using CallDone = std::function<void(absl::Status)>;
 
 // One call with a command; `done` runs on the node's apply thread.
 void Call(QuorumNode* node, const host::Command& command, CallDone done) {
@@ -78,8 +75,8 @@ LoadResult RunThreads(const LoadSpec& spec, QuorumNode* node) {
 // begun; so a thread is woken once for a batch.
 class Submitter {
  public:
-  Submitter(const LoadSpec& spec, QuorumNode* node, uint64_t stream, int share, double rate, Instant start)
-      : node_(node), rate_(rate), share_(share), start_(start), meter_(spec, start), source_(spec, stream) {}
+  Submitter(const LoadSpec& spec, const Caller* caller, uint64_t stream, int share, double rate, Instant start)
+      : caller_(caller), rate_(rate), share_(share), start_(start), meter_(spec, start), source_(spec, stream) {}
 
   void Run();
   [[nodiscard]] const LoadMeter& meter() const { return meter_; }
@@ -99,7 +96,7 @@ class Submitter {
   // Waits for answers, or until the next call is due.
   void TakeAnswers();
 
-  QuorumNode* const node_;
+  const Caller* const caller_;
   const double rate_;
   const int share_;
   const Instant start_;
@@ -116,7 +113,7 @@ class Submitter {
 void Submitter::Begin(Instant called) {
   ++begun_;
   ++under_way_;
-  Call(node_, source_.Next(), [this, called](absl::Status status) {
+  (*caller_)(source_.Next(), [this, called](absl::Status status) {
     const Instant now = SystemClock()->Now();
     std::lock_guard<std::mutex> lock(mutex_);
     answers_.push_back({std::move(status), called, now});
@@ -168,7 +165,9 @@ void Submitter::Run() {
   }
 }
 
-LoadResult RunSubmitters(const LoadSpec& spec, QuorumNode* node) {
+}  // namespace
+
+LoadResult RunAsyncLoad(const LoadSpec& spec, const Caller& caller) {
   constexpr int kThreads = 2;
   const int threads_wanted = std::min(kThreads, spec.callers);
   const Instant start = SystemClock()->Now();
@@ -176,7 +175,7 @@ LoadResult RunSubmitters(const LoadSpec& spec, QuorumNode* node) {
   for (int i = 0; i < threads_wanted; ++i) {
     const int share = spec.callers / threads_wanted + (i < spec.callers % threads_wanted ? 1 : 0);
     submitters.push_back(
-        std::make_unique<Submitter>(spec, node, static_cast<uint64_t>(i), share, spec.rate / threads_wanted, start));
+        std::make_unique<Submitter>(spec, &caller, static_cast<uint64_t>(i), share, spec.rate / threads_wanted, start));
   }
   std::vector<std::thread> threads;
   for (const auto& submitter : submitters) threads.emplace_back([&submitter] { submitter->Run(); });
@@ -186,10 +185,10 @@ LoadResult RunSubmitters(const LoadSpec& spec, QuorumNode* node) {
   return all.Result();
 }
 
-}  // namespace
-
 LoadResult RunProcessLoad(const LoadSpec& spec, QuorumNode* node) {
-  return spec.threads && spec.rate == 0 ? RunThreads(spec, node) : RunSubmitters(spec, node);
+  if (spec.threads && spec.rate == 0) return RunThreads(spec, node);
+  return RunAsyncLoad(spec,
+                      [node](const host::Command& command, CallDone done) { Call(node, command, std::move(done)); });
 }
 
 }  // namespace quorate::bench

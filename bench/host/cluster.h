@@ -36,6 +36,10 @@ class Cluster {
 
   [[nodiscard]] int nodes() const { return options_.nodes; }
   [[nodiscard]] int client_port(int id) const { return client_ports_.at(id); }
+  // Where its peers and clients over gRPC reach it. Of a voter.
+  [[nodiscard]] const Endpoint& endpoint(int id) const {
+    return voters_[static_cast<size_t>(id - 1)].endpoints.front();
+  }
   [[nodiscard]] std::string directory(int id) const;
   [[nodiscard]] std::string log(int id) const;
   [[nodiscard]] pid_t pid(int id) const { return processes_.at(id)->pid(); }

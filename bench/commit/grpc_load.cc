@@ -1,0 +1,31 @@
+#include "grpc_load.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "process_load.h"
+
+namespace quorate::bench {
+
+absl::StatusOr<LoadResult> RunGrpcLoad(const LoadSpec& spec, const Endpoint& server, ProposalMode mode,
+                                       bool forwarding) {
+  ProposalClientOptions options;
+  options.servers = {server};
+  options.mode = mode;
+  options.forwarding = forwarding;
+  options.window = std::max(options.window, static_cast<size_t>(spec.callers));
+  absl::StatusOr<std::unique_ptr<ProposalClient>> client = ProposalClient::Create(std::move(options));
+  if (!client.ok()) return client.status();
+  ProposeOptions propose;
+  propose.timeout = kCallTimeout;
+  return RunAsyncLoad(spec, [raw = client->get(), propose](const host::Command& command, CallDone done) {
+    std::string record;
+    host::AppendCommand(command, &record);
+    raw->Propose(std::move(record), propose,
+                 [done = std::move(done)](const absl::StatusOr<Proposed>& proposed) { done(proposed.status()); });
+  });
+}
+
+}  // namespace quorate::bench
