@@ -94,8 +94,10 @@ absl::StatusOr<int> System::WaitUntilWhole(absl::Duration limit) {
     }
     return true;
   };
-  testing::WaitUntil(whole, limit);
-  if (leader >= 0 && whole()) return leader;
+  // Looked at once: a second look may meet a write between two of the answers.
+  bool seen = false;
+  testing::WaitUntil([&] { return seen = whole(); }, limit);
+  if (seen) return leader;
   return absl::DeadlineExceededError(absl::StrCat("the three nodes didn't become one cluster within ",
                                                   absl::FormatDuration(limit), ". ", LastWords()));
 }
