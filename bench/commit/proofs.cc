@@ -113,9 +113,9 @@ absl::Status CountSyncs(const Settings& settings, const LoadSpec& load, Results*
                           static_cast<double>(counts[i]) / commits});
   }
   results->tables.push_back(std::move(table));
-  // Each commit needs a majority of nodes that synced after its proposal and before its acknowledgement, and the next one
-  // is proposed after that: no two commits share a sync. But the majority may be another one each time (a slow follower
-  // syncs two of them at once), so that only the sum over the nodes has a bound.
+  // Each commit needs a majority of nodes that synced after its proposal and before its acknowledgement, and the next
+  // one is proposed after that: no two commits share a sync. But the majority may be another one each time (a slow
+  // follower syncs two of them at once), so that only the sum over the nodes has a bound.
   const uint64_t syncs = std::accumulate(counts.begin(), counts.end(), uint64_t{0});
   const uint64_t majority = counts.size() / 2 + 1;
   results->figures["commit.syncs_per_commit"] = static_cast<double>(syncs) / commits;

@@ -17,6 +17,7 @@ constexpr absl::Duration kRedial = absl::Milliseconds(1);   // after a connectio
 constexpr absl::Duration kSilence = absl::Milliseconds(5);  // after an attempt that isn't answered
 constexpr absl::Duration kFailoverMax = absl::Seconds(60);
 constexpr absl::Duration kWholeMax = absl::Seconds(90);
+constexpr absl::Duration kSettle = absl::Milliseconds(500);  // between whole and the fault: it hits a steady cluster
 
 class Prober final : public PutSink {
  public:
@@ -113,6 +114,7 @@ absl::StatusOr<absl::Duration> TimeToFirstWrite(PutClient& client, const std::st
 absl::StatusOr<absl::Duration> RunFailover(System& system, Fault fault, const std::string& name) {
   const absl::StatusOr<int> leader = system.WaitUntilWhole(kWholeMax);
   if (!leader.ok()) return leader.status();
+  std::this_thread::sleep_for(absl::ToChronoMilliseconds(kSettle));
   const std::unique_ptr<PutClient> client = system.Connect(OthersThan(*leader), 1);
   Warmer::Warm(*client, name);
   const absl::StatusOr<absl::Duration> took = TimeToFirstWrite(*client, name, kFailoverMax, [&] {

@@ -18,8 +18,8 @@ SilenceDetector::SilenceDetector(absl::Duration shortest, absl::Duration longest
 
 void SilenceDetector::Reset() {
   last_.reset();
-  longest_gap_ = mean_ = deviation_ = worst_ = worst_before_ = absl::ZeroDuration();
-  samples_ = 0;
+  longest_gap_ = absl::ZeroDuration();
+  samples_of_leader_ = 0;
   timeout_ = longest_;
 }
 
@@ -38,8 +38,8 @@ void SilenceDetector::Heard(Instant now) {
 }
 
 absl::Duration SilenceDetector::RememberWorst(Instant now, absl::Duration late) {
-  if (samples_ == 0) worst_begun_ = now;
-  if (now - worst_begun_ >= kMemory) {
+  if (!worst_begun_.has_value()) worst_begun_ = now;
+  if (now - *worst_begun_ >= kMemory) {
     worst_before_ = worst_;
     worst_ = absl::ZeroDuration();
     worst_begun_ = now;
@@ -54,8 +54,9 @@ void SilenceDetector::TakeSample(Instant now) {
   deviation_ = Approach(deviation_, error);
   mean_ = Approach(mean_, late);
   const absl::Duration worst = RememberWorst(now, late);
-  if (++samples_ < kSamplesMin) return;
-  samples_ = kSamplesMin;
+  samples_ = std::min(samples_ + 1, kSamplesMin);
+  samples_of_leader_ = std::min(samples_of_leader_ + 1, kSamplesOfLeaderMin);
+  if (samples_ < kSamplesMin || samples_of_leader_ < kSamplesOfLeaderMin) return;
   timeout_ = std::clamp(2 * beat_ + std::max(mean_ + 4 * deviation_, 2 * worst), shortest_, longest_);
 }
 

@@ -24,7 +24,10 @@
 //  - A single gap counts at most as much as the present timeout. Else one pause of a second would blind us for
 //    minutes.
 //  - A pause of *ours* isn't the leader's silence: the driver says so, and that gap is not sampled.
-//  - Until some beats were heard from a leader, the answer is the upper bound.
+//  - Until some beats were heard, the answer is the upper bound: eight of any leader's, and three of this one's. For
+//    most lateness is made by our own machine and the network, and outlives a leader; so what was measured stays, and
+//    a new leader only has to show that it beats at all. One that is late itself says so with these three, as
+//    patience grows at once.
 //
 // Which of several followers is right doesn't matter much: whoever is too quick asks for pre-votes, is refused by those
 // who hear the leader, and goes on.
@@ -45,7 +48,7 @@ class SilenceDetector {
   // The answer stays in [shortest, longest]; `beat` is how often a silent leader is asked.
   SilenceDetector(absl::Duration shortest, absl::Duration longest, absl::Duration beat);
 
-  // Another leader: nothing is known of its rhythm.
+  // Another leader: nothing is known of its rhythm, but what was measured of our surroundings stays.
   void Reset();
   // A sign of life.
   void Heard(Instant now);
@@ -56,6 +59,7 @@ class SilenceDetector {
 
  private:
   static constexpr int kSamplesMin = 8;
+  static constexpr int kSamplesOfLeaderMin = 3;
   static constexpr absl::Duration kMemory = absl::Minutes(5);
 
   void TakeSample(Instant now);
@@ -69,10 +73,11 @@ class SilenceDetector {
   std::optional<Instant> last_;
   Instant window_begun_;
   absl::Duration longest_gap_;  // in this window
-  int samples_ = 0;
-  absl::Duration mean_;       // of the lateness: how much the longest gap exceeds a beat
-  absl::Duration deviation_;  // from that mean
-  Instant worst_begun_;
+  int samples_ = 0;             // ever, up to kSamplesMin
+  int samples_of_leader_ = 0;   // of these, up to kSamplesOfLeaderMin
+  absl::Duration mean_;         // of the lateness: how much the longest gap exceeds a beat
+  absl::Duration deviation_;    // from that mean
+  std::optional<Instant> worst_begun_;
   absl::Duration worst_;         // lateness since then
   absl::Duration worst_before_;  // and in the kMemory before
 };

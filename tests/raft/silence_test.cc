@@ -33,6 +33,42 @@ TEST_CASE("until a few beats were heard, the upper bound holds; a steady rhythm 
   CHECK(l.detector.Timeout() == Milliseconds(600));
 }
 
+TEST_CASE("a later leader is trusted after three beats, with what was measured of the surroundings before") {
+  Listener l;
+  l.Steady(20);
+  l.detector.Reset();
+  l.Steady(3);  // the first one only begins
+  CHECK(l.detector.Timeout() == Milliseconds(600));
+  l.Steady(1);
+  CHECK(l.detector.Timeout() == Milliseconds(150));
+
+  // The weather is the same whoever leads.
+  l.Beat(Milliseconds(130));
+  const absl::Duration before = l.detector.Timeout();
+  CHECK(before > Milliseconds(200));
+  l.detector.Reset();
+  l.Steady(4);
+  CHECK(l.detector.Timeout() > before * 0.9);
+
+  // A leader that is late itself shows it at once.
+  l.detector.Reset();
+  for (int i = 0; i < 4; ++i) l.Beat(Milliseconds(250));
+  CHECK(l.detector.Timeout() > Milliseconds(400));
+}
+
+TEST_CASE("leaders that don't last teach something all the same") {
+  Listener l;
+  for (int leader = 0; leader < 3; ++leader) {
+    l.Steady(3);  // two samples each, and never three
+    CHECK(l.detector.Timeout() == Milliseconds(600));
+    l.detector.Reset();
+  }
+  l.Steady(3);
+  CHECK(l.detector.Timeout() == Milliseconds(600));
+  l.Steady(1);
+  CHECK(l.detector.Timeout() == Milliseconds(150));
+}
+
 TEST_CASE("an unsteady rhythm earns patience, in proportion, and a steady one loses it again slowly") {
   Xoshiro random(3);
   const auto with_jitter = [&](uint64_t ms) {
