@@ -10,10 +10,15 @@
 namespace quorate::bench {
 namespace {
 
-constexpr std::pair<Path, const char*> kPaths[] = {
-    {Path::kInProcess, "in_process"},   {Path::kInProcessAsync, "in_process_async"}, {Path::kEngine, "engine"},
-    {Path::kGrpcUnary, "grpc_unary"},   {Path::kGrpcStream, "grpc_stream"},          {Path::kForward, "forward"},
-    {Path::kReadLeader, "read_leader"}, {Path::kReadFollower, "read_follower"}};
+constexpr std::pair<Path, const char*> kPaths[] = {{Path::kInProcess, "in_process"},
+                                                   {Path::kInProcessAsync, "in_process_async"},
+                                                   {Path::kEngine, "engine"},
+                                                   {Path::kGrpcUnary, "grpc_unary"},
+                                                   {Path::kGrpcStream, "grpc_stream"},
+                                                   {Path::kForward, "forward"},
+                                                   {Path::kGrpcEcho, "grpc_echo"},
+                                                   {Path::kReadLeader, "read_leader"},
+                                                   {Path::kReadFollower, "read_follower"}};
 constexpr int kTries = 3;
 
 bool Reads(const Cell& cell) { return cell.path == Path::kReadLeader || cell.path == Path::kReadFollower; }
@@ -42,6 +47,8 @@ absl::StatusOr<LoadResult> RunLoad(const Cell& cell, const RunningCluster& runni
       return RunGrpcLoad(load, running.cluster->endpoint(running.leader), ProposalMode::kUnary, false);
     case Path::kGrpcStream:
       return RunGrpcLoad(load, running.cluster->endpoint(running.leader), ProposalMode::kStream, false);
+    case Path::kGrpcEcho:
+      return RunEchoLoad(load, running.cluster->endpoint(running.leader));
     case Path::kForward:
       return RunGrpcLoad(load, running.cluster->endpoint(running.follower()), ProposalMode::kStream, true);
     case Path::kReadLeader:

@@ -20,6 +20,7 @@ enum class Path {
   kEngine,          // clients of the leader over the plain socket
   kGrpcUnary,       // clients of the leader over gRPC, a unary call each
   kGrpcStream,      // clients of the leader over gRPC, on one stream
+  kGrpcEcho,        // as kGrpcUnary, but answered at once: what gRPC alone allows and costs
   kForward,         // the same with a follower, which passes the calls on
   kReadLeader,      // as kEngine, linearizable reads
   kReadFollower,    // linearizable reads through a follower

@@ -5,7 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "host/host.h"
 #include "process_load.h"
+#include "quorate/transport_adapters.h"
 
 namespace quorate::bench {
 
@@ -25,6 +27,16 @@ absl::StatusOr<LoadResult> RunGrpcLoad(const LoadSpec& spec, const Endpoint& ser
     host::AppendCommand(command, &record);
     raw->Propose(std::move(record), propose,
                  [done = std::move(done)](const absl::StatusOr<Proposed>& proposed) { done(proposed.status()); });
+  });
+}
+
+LoadResult RunEchoLoad(const LoadSpec& spec, const Endpoint& server) {
+  const std::unique_ptr<RpcClient> client = NewGrpcRpcClient();
+  return RunAsyncLoad(spec, [raw = client.get(), &server](const host::Command& command, CallDone done) {
+    std::string payload;
+    host::AppendCommand(command, &payload);
+    raw->Call(server, host::kEchoMethod, std::move(payload), kCallTimeout,
+              [done = std::move(done)](const absl::StatusOr<std::string>& answer) { done(answer.status()); });
   });
 }
 

@@ -11,6 +11,8 @@ namespace quorate::bench {
 // Runs the load of writes against one node, which passes them on if it doesn't lead and `forwarding` is set. Blocks.
 absl::StatusOr<LoadResult> RunGrpcLoad(const LoadSpec& spec, const Endpoint& server, ProposalMode mode,
                                        bool forwarding);
+// The same calls with the same bytes, each answered by the server's gRPC thread at once (host::kEchoMethod). Blocks.
+LoadResult RunEchoLoad(const LoadSpec& spec, const Endpoint& server);
 
 }  // namespace quorate::bench
 

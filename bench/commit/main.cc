@@ -245,9 +245,10 @@ int Main(int argc, char** argv) {
   if (argc > 1 && absl::string_view(argv[1]) == "member") return RunMember(argc - 1, argv + 1);
   Flags flags;
   CLI::App app("Measures commits: latency, throughput, and what they cost");
-  app.add_option("--path", flags.paths,
-                 "in_process, in_process_async, engine, grpc_unary, grpc_stream, forward, read_leader, read_follower; "
-                 "default: all")
+  app.add_option(
+         "--path", flags.paths,
+         "in_process, in_process_async, engine, grpc_unary, grpc_stream, grpc_echo (no commit, only the calls), "
+         "forward, read_leader, read_follower; default: all but the echo")
       ->delimiter(',');
   app.add_option("--callers", flags.callers, "calls under way in closed loops")
       ->delimiter(',')

@@ -188,6 +188,8 @@ absl::Status Host::Serve(const HostOptions& options, const WrapService& wrap) {
   absl::StatusOr<std::unique_ptr<ProposalService>> made = ProposalService::Create(std::move(proposals));
   if (!made.ok()) return made.status();
   proposals_ = *std::move(made);
+  listener_->Handle(kEchoMethod,
+                    [](RpcRequest request, RpcReply reply) { std::move(reply)(std::move(request.payload)); });
   if (absl::Status started = listener_->Start(); !started.ok()) return started;
   if (absl::Status started = node_->Start(); !started.ok()) return started;
   service_ = std::make_unique<Service>(node_.get(), &registers_, options.request_timeout);

@@ -21,6 +21,9 @@
 
 namespace quorate::host {
 
+// A unary method on the peers' port that answers with what it got: what a gRPC call costs that does nothing.
+inline constexpr char kEchoMethod[] = "/quorate.bench.Host/Echo";
+
 class Host {
  public:
   // Makes what takes the clients' requests in the service's stead: a benchmark may want to see them first. The host
