@@ -68,18 +68,21 @@ TEST_CASE("Unary requests and answers agree with protobuf") {
   propose.set_timeout_ms(1234);
   propose.set_expected_epoch(5);
   propose.set_no_forwarding(true);
+  // What is decoded points into the bytes.
+  const std::string propose_bytes = propose.SerializeAsString();
   StreamRequest request;
-  REQUIRE(DecodePropose(propose.SerializeAsString(), &request).ok());
+  REQUIRE(DecodePropose(propose_bytes, &request).ok());
   REQUIRE(request.proposals.size() == 1);
   CHECK(EncodePropose(request.proposals[0], request.RecordsOf(request.proposals[0]), request.no_forwarding) ==
-        propose.SerializeAsString());
+        propose_bytes);
 
   v1::QueryRequest query;
   query.set_query("q");
   query.set_timeout_ms(9);
+  const std::string query_bytes = query.SerializeAsString();
   WireRead read;
-  REQUIRE(DecodeRead(query.SerializeAsString(), &read).ok());
-  CHECK(EncodeRead(read) == query.SerializeAsString());
+  REQUIRE(DecodeRead(query_bytes, &read).ok());
+  CHECK(EncodeRead(read) == query_bytes);
 
   v1::ProposeResponse proposed;
   proposed.set_base_offset(INT64_MAX);
