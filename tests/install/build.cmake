@@ -1,4 +1,5 @@
-# Builds one stranger's program and runs it, with ARGUMENTS or a directory of its own. MODE pkg-config: with the compiler alone, as a Makefile would.
+# Builds one stranger's program and runs it, with ARGUMENTS or a directory of its own. MODE pkg-config: with the
+# compiler alone, as a Makefile would.
 file(REMOVE_RECURSE ${BUILD})
 file(MAKE_DIRECTORY ${BUILD})
 
@@ -31,8 +32,15 @@ else()
   if(LAUNCHER)
     set(launcher -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
   endif()
+  set(objects)
+  if(OBJECTS)
+    # Not among the linker's flags: the checks of the compiler would be linked with them, too.
+    file(WRITE ${BUILD}/objects.cmake "link_libraries(${OBJECTS})\n")
+    set(objects -DCMAKE_PROJECT_INCLUDE=${BUILD}/objects.cmake)
+  endif()
   run(${CMAKE_COMMAND} -S ${PROJECT} -B ${BUILD} -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${PREFIX}
     -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=${BUILD_TYPE} "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}" ${launcher}
+    ${objects}
     -DQUORATE_SOURCE_DIR=${QUORATE_SOURCE_DIR})
   run(${CMAKE_COMMAND} --build ${BUILD} --target ${PROGRAM})
 endif()
