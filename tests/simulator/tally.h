@@ -1,4 +1,4 @@
-// What many runs come to: counts, and a report in Markdown (docs/simulator-report.md has the one of the long run).
+// What many runs come to: counts, and a report in Markdown (docs/testing.md has the one of the long run).
 //
 // One thread at a time.
 #ifndef QUORATE_TESTS_SIMULATOR_TALLY_H_
