@@ -45,7 +45,6 @@ constexpr absl::string_view kReadKeys[] = {"advertised.listeners",
                                            "num.partitions",
                                            "process.roles",
                                            "quorate.leader.priority",
-
                                            "quorate.quorum.apply.stall.ms",
                                            "quorate.quorum.disk.stall.ms",
                                            "quorate.quorum.silence.min.ms",

@@ -172,6 +172,7 @@ class Engine final : private PeerHandler {
   [[nodiscard]] absl::Duration ApplyAge() const;
   [[nodiscard]] Instant ApplyStallDeadline() const;
   void WatchApply();
+
   // engine_snapshots.cc
   void PerformSnapshotEffects(raft::Effects& effects);
   [[nodiscard]] bool MayTakeSnapshot() const;

@@ -88,9 +88,8 @@ void Engine::WatchApply() {
   if (stalled == apply_stalled_) return;
   apply_stalled_ = stalled;
   sink_->ApplyStalled(stalled);
-  if (!fault_.ok())
-    return;  // a node that stopped itself applies nothing any more, and only
-             // ends calls
+  // A node that stopped itself applies nothing any more, and only ends calls.
+  if (!fault_.ok()) return;
   if (stalled) {
     dependencies_.log_sink->Write(
         LogLevel::kError, "quorum",

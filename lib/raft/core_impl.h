@@ -292,6 +292,7 @@ class CoreImpl final : public Core {
   uint8_t Priority() const;  // that holds at present
   void SeekRelief();
   std::optional<ReplicaKey> Relief() const;
+
   const CoreConfig config_;
   const Timing timing_;
   ReplicaLog log_;

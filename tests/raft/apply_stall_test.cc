@@ -1,6 +1,6 @@
 // A replica whose state machine is stuck (F-H02): who leads instead, and that leadership doesn't go back and forth.
 #include "quorate/status.h"
-#include "raft/core_cluster.h"
+#include "raft/running_cluster.h"
 #include "support/catch.h"
 
 namespace quorate::raft {
@@ -9,18 +9,10 @@ namespace {
 using absl::Milliseconds;
 using absl::Seconds;
 
-struct Running : CoreCluster {
-  explicit Running(ClusterOptions options = {}) : CoreCluster(std::move(options)) {
-    StartAll();
-    REQUIRE(RunUntil([&] { return Settled(); }, Seconds(15)));
-  }
+struct Running : RunningCluster {
+  using RunningCluster::RunningCluster;
   void Stall(int id, bool stalled = true) {
     Do(id, [&](Core& core, Instant now) { core.ApplyStalled(now, stalled); });
-  }
-  int Follower(int nth = 0) {
-    for (int id = 1;; ++id) {
-      if (id != Leader() && nth-- == 0) return id;
-    }
   }
   bool LeaderIs(int id, absl::Duration within = Seconds(2)) {
     return RunUntil([&] { return Leader() == id; }, within);

@@ -1,6 +1,6 @@
 // Handing leadership over, priorities, and the host's word that a leader is dead.
 #include "quorate/status.h"
-#include "raft/core_cluster.h"
+#include "raft/running_cluster.h"
 #include "support/catch.h"
 
 namespace quorate::raft {
@@ -9,16 +9,8 @@ namespace {
 using absl::Milliseconds;
 using absl::Seconds;
 
-struct Running : CoreCluster {
-  explicit Running(ClusterOptions options = {}) : CoreCluster(std::move(options)) {
-    StartAll();
-    REQUIRE(RunUntil([&] { return Settled(); }, Seconds(15)));
-  }
-  int Follower(int nth = 0) {
-    for (int id = 1;; ++id) {
-      if (id != Leader() && nth-- == 0) return id;
-    }
-  }
+struct Running : RunningCluster {
+  using RunningCluster::RunningCluster;
   absl::Status Await(uint64_t transfer) {
     REQUIRE(RunUntil([&] { return TransferResult(transfer).has_value(); }, Seconds(20)));
     return *TransferResult(transfer);
