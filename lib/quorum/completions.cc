@@ -7,8 +7,9 @@ namespace quorate::quorum {
 void Completions::Post(Task completion) {
   std::lock_guard<std::mutex> lock(mutex_);
   queue_.push_back(std::move(completion));
+  if (std::exchange(turn_posted_, true)) return;
   Executor* const thread = stalled_ ? relief_.get() : apply_;
-  thread->Post([this] { RunOne(); });
+  thread->Post([this] { RunPosted(); });
 }
 
 void Completions::ApplyStalled(bool stalled) {
@@ -16,19 +17,24 @@ void Completions::ApplyStalled(bool stalled) {
   stalled_ = stalled;
   if (!stalled) return;
   if (relief_ == nullptr) relief_ = executors_->MakeSerial("quorate-relief");
-  // Their turns on the apply thread will find nothing to do, should it ever come to them.
-  for (size_t i = 0; i < queue_.size(); ++i) relief_->Post([this] { RunOne(); });
+  // A turn on the apply thread will find nothing to do, should it ever come.
+  turn_posted_ = !queue_.empty();
+  if (turn_posted_) relief_->Post([this] { RunPosted(); });
 }
 
-void Completions::RunOne() {
-  Task next;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (queue_.empty()) return;
-    next = std::move(queue_.front());
-    queue_.pop_front();
+void Completions::RunPosted() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  turn_posted_ = false;
+  // What comes meanwhile has another turn: a host that answers each completion with a call must not keep the thread.
+  for (size_t left = queue_.size(); left > 0 && !queue_.empty(); --left) {
+    {
+      Task next = std::move(queue_.front());
+      queue_.pop_front();
+      lock.unlock();
+      std::move(next)();
+    }
+    lock.lock();
   }
-  std::move(next)();
 }
 
 void Completions::AfterRelief(Task done) {

@@ -35,12 +35,14 @@ class Completions {
   void Stop();
 
  private:
-  void RunOne();
+  // Runs what was posted before it began, one by one: should one get stuck, the rest can still be relieved.
+  void RunPosted();
 
   Executor* const apply_;
   ExecutorFactory* const executors_;
   std::mutex mutex_;
-  std::deque<Task> queue_;            // guarded by mutex_; each has its turn on one of the threads
+  std::deque<Task> queue_;            // guarded by mutex_
+  bool turn_posted_ = false;          // guarded by mutex_; a turn will come that runs what is in queue_
   bool stalled_ = false;              // guarded by mutex_
   std::unique_ptr<Executor> relief_;  // guarded by mutex_; null: was never needed
 };
