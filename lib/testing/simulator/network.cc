@@ -300,6 +300,7 @@ void SimNetwork::Attempt(const std::shared_ptr<Port>& port, NodeId id) {
 
 void SimNetwork::ScheduleBreak(const std::shared_ptr<Port>& port, NodeId id, absl::Duration delay) {
   const uint64_t attempt = port->peers.at(id).attempt;
+  last_break_ = std::max(last_break_, scheduler_->now() + delay);
   scheduler_->After(delay, EventKind::kConnection, port->node, [this, port, id, attempt] {
     OnMachine(port->node, [this, port, id, attempt] {
       const auto peer = port->peers.find(id);

@@ -84,6 +84,8 @@ class SimNetwork {
 
   [[nodiscard]] const NetworkCounters& counters() const { return counters_; }
   [[nodiscard]] size_t waiting() const;  // in the inboxes of paused machines
+  // When the last connection breaks, of those that broke without anybody noticing yet.
+  [[nodiscard]] Instant last_break() const { return last_break_; }
 
  private:
   class SimTransport;
@@ -140,6 +142,7 @@ class SimNetwork {
   std::vector<std::deque<Task>> inboxes_;     // of paused machines
   NetworkCounters counters_;
   bool swapped_ = false;
+  Instant last_break_ = Instant::FromNanos(0);
 };
 
 }  // namespace quorate::testing::simulator

@@ -201,8 +201,9 @@ class OneRun {
   }
 
   void StayQuiet() {
-    // What is still on its way from before - a late duplicate may take two minutes - has no part in this. A connection
-    // whose end is noticed only now may cost somebody the sight of its leader for a moment.
+    // What is still on its way from before - a late duplicate may take two minutes - has no part in this. But a
+    // connection whose end is noticed only now costs somebody the sight of its leader: those are waited for.
+    RunFor(std::max(cluster_.network().last_break() - scheduler_.now(), absl::ZeroDuration()));
     if (!RunUntil([&] { return AgreedLeader() >= 0; }, HealTime(1))) {
       return referee_.Fail("I-26", absl::StrCat("the leader that all agreed on was lost again", Who()));
     }
