@@ -8,6 +8,7 @@
 #include "host/host.h"
 #include "process_load.h"
 #include "quorate/transport_adapters.h"
+#include "recorder.h"
 
 namespace quorate::bench {
 
@@ -22,12 +23,17 @@ absl::StatusOr<LoadResult> RunGrpcLoad(const LoadSpec& spec, const Endpoint& ser
   if (!client.ok()) return client.status();
   ProposeOptions propose;
   propose.timeout = kCallTimeout;
-  return RunAsyncLoad(spec, [raw = client->get(), propose](const host::Command& command, CallDone done) {
+  const Caller caller = [raw = client->get(), propose](const host::Command& command, CallDone done) {
     std::string record;
     host::AppendCommand(command, &record);
     raw->Propose(std::move(record), propose,
                  [done = std::move(done)](const absl::StatusOr<Proposed>& proposed) { done(proposed.status()); });
-  });
+  };
+  if (!spec.record) return RunAsyncLoad(spec, caller);
+  Recorder recorder;
+  LoadResult result = RunAsyncLoad(spec, recorder.Recording(caller));
+  result.history = recorder.TakeHistory();
+  return result;
 }
 
 LoadResult RunEchoLoad(const LoadSpec& spec, const Endpoint& server) {

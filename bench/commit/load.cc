@@ -128,7 +128,7 @@ const host::Command& CommandSource::Next() {
   }
   ++drawn_;
   if (!spec_.read) {
-    const std::string unique = absl::StrCat(stream_, "-", drawn_, "-");
+    const std::string unique = absl::StrCat(spec_.seed, "-", stream_, "-", drawn_, "-");
     const size_t length = std::min(unique.size(), value_.size());
     value_.replace(0, length, unique, 0, length);
   }

@@ -76,7 +76,7 @@ class LoadMeter {
   std::string failure_;
 };
 
-// Draws commands: random keys, values of the wanted size that never repeat.
+// Draws commands: random keys, values of the wanted size that never repeat, neither in sources of another seed.
 class CommandSource {
  public:
   CommandSource(const LoadSpec& spec, uint64_t stream);

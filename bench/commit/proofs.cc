@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client_load.h"
+#include "grpc_load.h"
 #include "quorate/testing/linearizability.h"
 #include "support/wait.h"
 
@@ -34,42 +36,67 @@ uint64_t CountOf(const std::string& table, absl::string_view call) {
   return 0;
 }
 
+// A part of what happens at once while the history is recorded.
+struct RecordedLoad {
+  std::string what;
+  int callers = 0;
+  std::function<absl::StatusOr<LoadResult>()> run;
+};
+
+// Writers on each way that leads to the log, readers at each node.
+std::vector<RecordedLoad> RecordedLoads(LoadSpec load, const RunningCluster& running) {
+  const Cluster& cluster = *running.cluster;
+  load.record = true;
+  std::vector<RecordedLoad> loads;
+  loads.push_back({"writes, a socket to the leader", load.callers,
+                   [load, port = cluster.client_port(running.leader)] { return RunClientLoad(load, port); }});
+  load.callers = std::max(1, load.callers / 4);
+  const auto add_grpc = [&](std::string what, int to, ProposalMode mode) {
+    ++load.seed;
+    const bool forwarding = to != running.leader;
+    loads.push_back({std::move(what), load.callers, [load, server = cluster.endpoint(to), mode, forwarding] {
+                       return RunGrpcLoad(load, server, mode, forwarding);
+                     }});
+  };
+  add_grpc("writes, gRPC stream to the leader", running.leader, ProposalMode::kStream);
+  add_grpc("writes, gRPC unary to the leader", running.leader, ProposalMode::kUnary);
+  add_grpc("writes, gRPC stream to a follower", running.follower(), ProposalMode::kStream);
+  load.read = true;
+  for (int id = 1; id <= cluster.nodes(); ++id) {
+    ++load.seed;
+    loads.push_back({absl::StrCat("reads, a socket to node ", id), load.callers,
+                     [load, port = cluster.client_port(id)] { return RunClientLoad(load, port); }});
+  }
+  return loads;
+}
+
 }  // namespace
 
 absl::Status CheckHistory(const Settings& settings, const LoadSpec& load, Results* results) {
   absl::StatusOr<RunningCluster> running = StartCluster(settings);
   if (!running.ok()) return running.status();
-  LoadSpec write = load;
-  write.record = true;
-  LoadSpec read = write;
-  read.read = true;
-  read.callers = std::max(1, load.callers / 4);
-  std::vector<std::pair<LoadSpec, int>> loads = {{write, running->cluster->client_port(running->leader)}};
-  for (int id = 1; id <= running->cluster->nodes(); ++id) {
-    read.seed = static_cast<uint64_t>(id) + 1;
-    loads.emplace_back(read, running->cluster->client_port(id));
-  }
+  const std::vector<RecordedLoad> loads = RecordedLoads(load, *running);
   std::vector<absl::StatusOr<LoadResult>> seen(loads.size(), absl::UnknownError("never ran"));
   std::vector<std::thread> threads;
   for (size_t i = 0; i < loads.size(); ++i) {
-    threads.emplace_back([&loads, &seen, i] { seen[i] = RunClientLoad(loads[i].first, loads[i].second); });
+    threads.emplace_back([&loads, &seen, i] { seen[i] = loads[i].run(); });
   }
   for (std::thread& thread : threads) thread.join();
+  Table table{"check",
+              "The history of all these at once is linearizable",
+              {"calls", "callers", "in the history", "refused"},
+              {}};
   std::vector<testing::Operation> history;
-  uint64_t failed = 0;
-  for (absl::StatusOr<LoadResult>& one : seen) {
-    if (!one.ok()) return one.status();
-    failed += one->failed;
-    std::move(one->history.begin(), one->history.end(), std::back_inserter(history));
+  for (size_t i = 0; i < loads.size(); ++i) {
+    if (!seen[i].ok()) return seen[i].status();
+    table.rows.push_back({loads[i].what, loads[i].callers, seen[i]->history.size(), seen[i]->failed});
+    if (seen[i]->history.empty()) return absl::InternalError(absl::StrCat(loads[i].what, ": nothing was recorded"));
+    std::move(seen[i]->history.begin(), seen[i]->history.end(), std::back_inserter(history));
   }
   const testing::LinearizabilityVerdict verdict = testing::CheckLinearizable(history, testing::RegisterModel());
   if (!verdict.decided) return absl::InternalError("the search for an order of the history was given up");
   if (!verdict.linearizable) return absl::InternalError(absl::StrCat("NOT LINEARIZABLE: ", verdict.explanation));
-  results->tables.push_back(
-      {"check",
-       "The history of writers at the leader and readers at all nodes",
-       {"callers", "writes and reads", "refused", "verdict"},
-       {{absl::StrCat(write.callers, " + 3 x ", read.callers), history.size(), failed, "linearizable"}}});
+  results->tables.push_back(std::move(table));
   results->figures["commit.check.operations"] = static_cast<double>(history.size());
   return absl::OkStatus();
 }

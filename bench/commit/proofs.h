@@ -9,7 +9,8 @@
 
 namespace quorate::bench {
 
-// Writers at the leader and readers at all three nodes at once: is what they saw linearizable? An error says why not.
+// Writers over sockets, gRPC streams and unary calls, to the leader and through a follower, and readers at all three
+// nodes, at once: is what they saw linearizable? An error says why not.
 absl::Status CheckHistory(const Settings& settings, const LoadSpec& load, Results* results);
 
 // One caller at a time under `strace -c`: each acknowledgement must have cost an fdatasync on a majority of the nodes.
