@@ -122,7 +122,7 @@ Instant CoreImpl::RoleDeadline() const {
       return reads_.round_runs() ? std::min(next, forward_resend_at_) : next;
     }
     case ReplicaRole::kLeader: {
-      const Instant next = std::min(ChangeDeadline(), snapshot_send_at_);
+      const Instant next = std::min({ChangeDeadline(), snapshot_send_at_, watermark_pace_.due()});
       if (voters_in_force().IsSoleVoter(config_.self)) return next;
       return std::min({leader_tick_at_, quorum_deadline_, relief_at_, next});
     }

@@ -46,6 +46,7 @@
 #include "raft/timing.h"
 #include "raft/voter_set.h"
 #include "raft/votes.h"
+#include "raft/watermark_pace.h"
 
 namespace quorate::raft {
 
@@ -359,6 +360,7 @@ class CoreImpl final : public Core {
   uint64_t read_round_ = 0;          // the newest
   uint64_t running_read_round_ = 0;  // what the present reads wait for
   Offset read_round_offset_;
+  WatermarkPace watermark_pace_;
   bool push_needed_ = false;
 
   // Snapshots. The newest first, at most two: a follower may still be loading the one before.

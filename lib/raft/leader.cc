@@ -45,6 +45,7 @@ absl::StatusOr<Offset> CoreImpl::AppendAsLeader(BatchKind kind, absl::Span<const
   if (!batch.ok()) return batch.status();
   if (absl::Status appended = log_.Append(*std::move(batch)); !appended.ok()) return appended;
   disk_wait_.Appended(now_, log_.end_offset());
+  watermark_pace_.Appended(now_);
   push_needed_ = true;
   return base;
 }
@@ -188,7 +189,8 @@ void CoreImpl::PushTo(const ReplicaKey& key, raft::Progress& replica) {
     }
     SendBatches(key, replica, std::move(batches));
   }
-  const bool news = replica.told_high_watermark < high_watermark_ || replica.told_read_round < read_round_;
+  const bool committed = replica.told_high_watermark < high_watermark_ && !watermark_pace_.waits();
+  const bool news = committed || replica.told_read_round < read_round_;
   if (news || replica.owes_answer) SendPush(key, replica, PushMessage(replica));
 }
 
@@ -277,6 +279,7 @@ void CoreImpl::AdvanceHighWatermark() {
   if ((reached <= epoch_start_ && !QUORATE_MUTANT("M-15")) || reached <= high_watermark_) return;
   high_watermark_ = reached;
   effects_.high_watermark = high_watermark_;
+  watermark_pace_.Moved(now_);
   push_needed_ = true;
 }
 
@@ -306,6 +309,7 @@ void CoreImpl::RunLeaderTimers() {
   if (now_ >= leader_tick_at_) SendBeginEpoch();
   if (now_ >= snapshot_send_at_) ReadSnapshots();
   if (now_ >= relief_at_) SeekRelief();
+  if (watermark_pace_.Tick(now_)) push_needed_ = true;
 }
 
 bool CoreImpl::DiskHangs() const {

@@ -37,6 +37,7 @@ void CoreImpl::LeaveRole() {
   }
   epoch_start_ = kNoOffset;
   leader_tick_at_ = Instant::Infinite();
+  watermark_pace_ = WatermarkPace();
   resignation_.reset();
 }
 
