@@ -77,10 +77,12 @@ absl::Status CoreTrio::Commit(absl::Span<const absl::string_view> records) {
   DeliverAll();
   const Offset end = *base + static_cast<int64_t>(records.size());
   for (const Member& member : members_) {
-    if (member.core->high_watermark() < end) {
-      return absl::InternalError(absl::StrCat("core ", member.key.id.value(), " doesn't know that offset ",
-                                              base->value(), " is committed: its high watermark is ",
-                                              member.core->high_watermark().value()));
+    // Followers may hear of it with the next batch.
+    const Offset known = member.core.get() == &leader() ? end : *base;
+    if (member.core->high_watermark() < known || member.core->log_end().end < end) {
+      return absl::InternalError(absl::StrCat(
+          "core ", member.key.id.value(), " has the log up to ", member.core->log_end().end.value(), " instead of ",
+          end.value(), ", committed up to ", member.core->high_watermark().value(), " instead of ", known.value()));
     }
   }
   return failure_;

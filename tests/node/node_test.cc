@@ -111,6 +111,7 @@ TEST_CASE("One node of three refuses within the deadline and says why; with a se
   REQUIRE(cluster.Create(controller, "before", 1, 3).ok());
   const int lonely = Other(controller);
   const int third = Other(lonely);
+  REQUIRE(cluster.Await([&] { return cluster.Image(lonely)->FindTopic("before").has_value(); }));
   cluster.Crash(controller);
   cluster.Crash(third);
   const Instant asked = cluster.clock().Now();
