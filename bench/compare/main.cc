@@ -1,6 +1,6 @@
 // compare: the same failovers, transfers, commits and starts on etcd, ZooKeeper, Canonical's raft and quorate, in turn.
 //
-//   compare --out results            over an hour
+//   compare --out results            an hour
 //   compare --quick --only etcd      a few minutes each
 //
 // Started by bench/compare/run.sh, which installs the peers and builds the hosts. bench/README.md says what is measured

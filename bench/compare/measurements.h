@@ -15,7 +15,7 @@ namespace quorate::compare {
 
 // How much work a run does.
 struct Plan {
-  int rounds = 10;
+  int rounds = 5;
   double seconds = 10;  // of each commit cell, each round
   int kills = 10;       // each round, for each setting of the timeouts; likewise the next two
   int pauses = 5;

@@ -2,7 +2,7 @@
 # quorate beside etcd, ZooKeeper and Canonical's raft: the same failovers, transfers, commits and starts on each, in
 # turn, on this machine. Three nodes of each, on loopback, with fsync on.
 #
-#   bench/compare/run.sh --install            installs the peers from Debian first; then the full run (over an hour)
+#   bench/compare/run.sh --install            installs the peers from Debian first; then the full run (an hour)
 #   bench/compare/run.sh --quick              the same table from fewer trials, in under ten minutes
 #   bench/compare/run.sh --only quorate,etcd  only these: quorate, etcd, zookeeper, craft
 #   bench/compare/run.sh --out results        writes index.html, compare.md, compare.json, SVGs there (default: build/compare)

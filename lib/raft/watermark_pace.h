@@ -12,6 +12,7 @@
 #ifndef QUORATE_RAFT_WATERMARK_PACE_H_
 #define QUORATE_RAFT_WATERMARK_PACE_H_
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -34,7 +35,7 @@ class WatermarkPace {
   }
   // A batch is about to leave to everybody who has room for it; who hasn't is told without.
   void Appended(Instant now) {
-    row_ = now <= soon_until_ ? row_ + 1 : 0;
+    row_ = now <= soon_until_ ? std::min(row_ + 1, kRow) : 0;
     waits_ = false;
   }
   // True if what waited waited for nothing.
@@ -50,7 +51,7 @@ class WatermarkPace {
 
  private:
   Instant soon_until_ = Instant::FromNanos(0);
-  int row_ = 0;  // batches that came soon upon a commit, one after the other
+  int row_ = 0;  // batches that came soon upon a commit, one after the other; counted up to kRow
   bool waits_ = false;
   Instant due_ = Instant::Infinite();
 };
