@@ -27,8 +27,7 @@ struct CommitResult {
   [[nodiscard]] double cpu_ms_per_1000() const { return cpu_ms * 1000 / static_cast<double>(latency.count()); }
 };
 
-constexpr int kKeys = 1000;    // that a commit cell draws from
-constexpr int kLanesMax = 16;  // connections of one client program
+constexpr int kKeys = 1000;  // that a commit cell draws from
 
 // Makes sure that the keys of the cells are there.
 absl::Status MakeKeys(PutClient& client);

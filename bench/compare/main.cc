@@ -33,13 +33,14 @@ struct Flags {
   std::string programs;
   bool quick = false;
   bool require_all = false;
-  Plan overrides{0, 0, -1, -1, -1, -1, -1, -1, {}};
+  Plan overrides{0, 0, 0, -1, -1, -1, -1, -1, -1, {}};
 };
 
 Plan MakePlan(const Flags& flags) {
   Plan plan = flags.quick ? QuickPlan() : Plan();
   if (flags.overrides.rounds > 0) plan.rounds = flags.overrides.rounds;
   if (flags.overrides.seconds > 0) plan.seconds = flags.overrides.seconds;
+  if (flags.overrides.connections > 0) plan.connections = flags.overrides.connections;
   if (flags.overrides.kills >= 0) plan.kills = flags.overrides.kills;
   if (flags.overrides.pauses >= 0) plan.pauses = flags.overrides.pauses;
   if (flags.overrides.transfers >= 0) plan.transfers = flags.overrides.transfers;
@@ -136,9 +137,11 @@ absl::Status Run(const Flags& flags, const std::string& command) {
   }
   const std::map<std::string, Measurements> measured = MeasureAll(*contenders, plan, flags.directory);
   Tabulate(*contenders, measured, plan, *others, &results);
-  results.notes.push_back(absl::StrFormat(
-      "%d rounds, all systems in turn in each; commit cells of %g s; three nodes, loopback, fsync on, data in %s.",
-      plan.rounds, plan.seconds, flags.directory));
+  results.notes.push_back(
+      absl::StrFormat("%d rounds, all systems in turn in each; commit cells of %g s, at most %d connections; three "
+                      "nodes, loopback, fsync "
+                      "on, data in %s.",
+                      plan.rounds, plan.seconds, plan.connections, flags.directory));
   results.notes.push_back("Compare columns with each other, not with another machine's.");
   absl::Status status;
   for (const Contender& contender : *contenders) {
@@ -171,6 +174,7 @@ int Main(int argc, char** argv) {
   app.add_option("--programs", flags.programs, "the build folder with the hosts (default: where this program is)");
   app.add_option("--rounds", flags.overrides.rounds, "how often every system gets its turn");
   app.add_option("--seconds", flags.overrides.seconds, "length of a commit cell");
+  app.add_option("--connections", flags.overrides.connections, "of the client program, at most");
   app.add_option("--kills", flags.overrides.kills, "SIGKILLs of a leader, each round and setting");
   app.add_option("--pauses", flags.overrides.pauses, "SIGSTOPs of a leader, each round and setting");
   app.add_option("--transfers", flags.overrides.transfers, "transfers, each round");

@@ -16,8 +16,9 @@ namespace quorate::compare {
 // How much work a run does.
 struct Plan {
   int rounds = 5;
-  double seconds = 10;  // of each commit cell, each round
-  int kills = 10;       // each round, for each setting of the timeouts; likewise the next two
+  double seconds = 10;   // of each commit cell, each round
+  int connections = 16;  // at most, of one client program
+  int kills = 10;        // each round, for each setting of the timeouts; likewise the next two
   int pauses = 5;
   int transfers = 20;           // default timeouts only
   int64_t entries = 1'000'000;  // before memory is looked at and all three are restarted; once

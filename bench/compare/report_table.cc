@@ -208,7 +208,7 @@ class Tabulator {
   // Every cell of every contender, and the latencies as a chart.
   void Commits() {
     bench::Table table{"commit",
-                       "Closed loop, one client program with up to 16 connections to the leader, random of 1000 keys",
+                       "Closed loop, one client program with several connections to the leader, random of 1000 keys",
                        {"system", "callers", "bytes", "p50 ms", "p90 ms", "p99 ms", "ops/s", "CPU ms per 1000"},
                        {}};
     bench::Chart chart{"latency_256_100",

@@ -50,7 +50,7 @@ class Round {
     const absl::StatusOr<int> leader = system_->WaitUntilWhole(kWholeMax);
     if (!leader.ok()) return leader.status();
     {
-      const std::unique_ptr<PutClient> client = system_->Connect({*leader}, kLanesMax);
+      const std::unique_ptr<PutClient> client = system_->Connect({*leader}, plan_.connections);
       if (absl::Status s = Fill(*client, plan_.entries, plan_.keys, 100); !s.ok()) return s;
     }
     if (absl::StatusOr<int> whole = system_->WaitUntilWhole(kWholeMax); !whole.ok()) return whole.status();
@@ -105,7 +105,7 @@ class Round {
   absl::StatusOr<CommitResult> Commit(const CommitCell& cell) {
     const absl::StatusOr<int> leader = system_->WaitUntilWhole(kWholeMax);
     if (!leader.ok()) return leader.status();
-    const std::unique_ptr<PutClient> client = system_->Connect({*leader}, std::min(cell.callers, kLanesMax));
+    const std::unique_ptr<PutClient> client = system_->Connect({*leader}, std::min(cell.callers, plan_.connections));
     if (absl::Status s = MakeKeys(*client); !s.ok()) return s;
     return RunClosedLoop(*system_, *client, cell, absl::Seconds(plan_.seconds / 4), absl::Seconds(plan_.seconds));
   }
