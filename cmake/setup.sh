@@ -15,6 +15,7 @@ SETUP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SETUP_PRESET=${QUORATE_PRESET:-release}
 SETUP_BUILD=$SETUP_ROOT/build/$SETUP_PRESET
 SETUP_LOGS=$SETUP_ROOT/build/logs
+SETUP_INSTALLED='' # not empty: setup_packages installed something
 
 # docs/dependencies.md says what each is for.
 SETUP_PACKAGES_build=(build-essential cmake ninja-build ccache pkg-config libabsl-dev libgrpc++-dev libprotobuf-dev
@@ -140,6 +141,7 @@ setup_packages() {
   setup_run "apt-get install" apt-install "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y -q --no-install-recommends "${missing[@]}"
   setup_note "Installed in $REPLY."
+  SETUP_INSTALLED=yes
 }
 
 # setup_build [TARGET…]: configures when needed and builds; quick and quiet when all is up to date.
@@ -157,7 +159,8 @@ setup_build() {
     setup_note "Another build runs in $SETUP_BUILD; waiting for it."
     flock 9
   fi
-  if [[ ! -e $SETUP_BUILD/build.ninja ]]; then
+  # What came since the last configuration, such as clang-format for a test of its own, is only found by another one.
+  if [[ ! -e $SETUP_BUILD/build.ninja || -n $SETUP_INSTALLED ]]; then
     setup_say "Configuring ($SETUP_PRESET)"
     setup_run "cmake" configure cmake --preset "$SETUP_PRESET"
   fi
